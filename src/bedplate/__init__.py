@@ -1,0 +1,1 @@
+"""Bedplate: an immutable, self-updating node OS for Kubernetes node pools."""

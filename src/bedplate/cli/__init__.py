@@ -1,0 +1,1 @@
+"""The words people type; turned into calls, results printed."""

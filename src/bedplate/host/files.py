@@ -1,0 +1,43 @@
+"""Files that are whole or not there: writing, and folders that appear at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write `data` so that `path` holds the old content or the new, never a part, even after a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def folder_in_one_step(path: Path) -> Iterator[Path]:
+    """A new folder to fill, which takes the name `path` when the block ends well and vanishes otherwise.
+
+    Where `path` is there already it stays: the entries of a cache keyed by content are all alike.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    scratch.chmod(0o755)
+    try:
+        yield scratch
+        if not path.exists():
+            scratch.rename(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,167 @@
+"""The one place that starts other programs.
+
+Programs get a clean environment, a fixed locale, no input unless given, and their outcome comes back
+as a value. A program that fails raises with the command line ready to paste and what it printed.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bedplate.model.errors import MachineError
+
+PASSED_ON = (
+    "HOME",
+    "PATH",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "XDG_CACHE_HOME",
+    "XDG_STATE_HOME",
+    "GOPROXY",
+    "GONOSUMDB",
+    "GOSUMDB",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
+TAIL_LINES = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a program left behind. `seconds` is wall-clock time; `stdout` and `stderr` are bytes as written."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode(errors="replace")
+
+
+class ProgramFailed(MachineError):
+    """A program ended with a code that the caller did not allow."""
+
+    def __init__(self, completed: Completed) -> None:
+        self.completed = completed
+        tail = (completed.stderr or completed.stdout).decode(errors="replace").splitlines()[-TAIL_LINES:]
+        super().__init__(
+            f"{completed.argv[0]} failed with code {completed.code}.",
+            details="\n".join([f"$ {shlex.join(completed.argv)}", *tail]),
+        )
+
+
+class Runner(Protocol):
+    """Runs one program to its end."""
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        ok: Collection[int] = (0,),
+        seconds: float | None = None,
+        log: Path | None = None,
+    ) -> Completed:
+        """Run `argv`; `env` is added to the clean environment, `seconds` is a time limit.
+
+        With `log`, both output streams go to that file as they are written, and `stdout` of the result
+        holds its last lines. Raises `ProgramFailed` for a code not in `ok`, `MachineError` when the
+        program is missing or took too long.
+        """
+        ...
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment programs get: what is needed to find things and to reach the network, nothing else."""
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**kept, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(extra or {})}
+
+
+class SystemRunner:
+    """Runs programs on this machine."""
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        ok: Collection[int] = (0,),
+        seconds: float | None = None,
+        log: Path | None = None,
+    ) -> Completed:
+        command = tuple(str(part) for part in argv)
+        started = time.monotonic()
+        try:
+            if log is None:
+                done = subprocess.run(
+                    command,
+                    cwd=cwd,
+                    env=clean_environment(env),
+                    input=stdin,
+                    timeout=seconds,
+                    stdin=subprocess.DEVNULL if stdin is None else None,
+                    capture_output=True,
+                    check=False,
+                )
+                out, err = done.stdout, done.stderr
+            else:
+                done, out, err = _run_logged(command, cwd, env, stdin, seconds, log)
+        except FileNotFoundError as problem:
+            missing = command[0] if cwd is None or Path(cwd).is_dir() else str(cwd)
+            raise MachineError(
+                f"{missing} is not there.",
+                details=str(problem),
+                resolution="Run ./dev setup, which installs what is needed.",
+            ) from problem
+        except subprocess.TimeoutExpired as problem:
+            raise MachineError(
+                f"{command[0]} took more than {seconds} s.", details=f"$ {shlex.join(command)}"
+            ) from problem
+        completed = Completed(command, done.returncode, out, err, time.monotonic() - started)
+        if completed.code not in ok:
+            raise ProgramFailed(completed)
+        return completed
+
+
+def _run_logged(
+    command: Sequence[str],
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    stdin: bytes | None,
+    seconds: float | None,
+    log: Path,
+) -> tuple[subprocess.CompletedProcess[bytes], bytes, bytes]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as sink:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=clean_environment(env),
+            input=stdin,
+            timeout=seconds,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    return done, b"\n".join(log.read_bytes().splitlines()[-TAIL_LINES:]), b""

@@ -1,0 +1,1 @@
+"""From recipe to image: components, lock, build, inspect, diff."""

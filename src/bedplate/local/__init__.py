@@ -1,0 +1,1 @@
+"""Machines and a control plane on this computer."""

@@ -1,0 +1,1 @@
+"""The shared words: versions, digests, pools, verdicts, errors. Pure values."""

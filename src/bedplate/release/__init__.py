@@ -1,0 +1,1 @@
+"""Trust, payloads and publishing of releases."""

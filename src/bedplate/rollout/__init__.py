@@ -1,0 +1,1 @@
+"""The rules that the operator and the fleet server share."""

@@ -1,0 +1,1 @@
+"""Shapes on the wire and on disk: encode and decode only."""
