@@ -35,7 +35,7 @@ class UserError(BedplateError):
 
 
 class MachineError(BedplateError):
-    """This machine lacks something: a program, space, a port, a permission."""
+    """The machine at hand lacks something: a program, space, a port, a permission."""
 
     exit_code = 3
     fault = "this machine"
