@@ -1,0 +1,65 @@
+"""The pair that signs what boots: a development pair made at first use, or the user's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bedplate.host.files import folder_in_one_step
+from bedplate.image.tools import Tools
+from bedplate.model.errors import UserError
+
+SUBJECT = "/CN=Bedplate development Secure Boot/"
+DAYS = "7300"
+
+
+@dataclass(frozen=True, slots=True)
+class SigningPair:
+    """A private key and its X.509 certificate, both PEM. They sign loader, UKI and the root hash of /usr."""
+
+    folder: Path
+
+    @property
+    def key(self) -> Path:
+        return self.folder / "db.key"
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "db.crt"
+
+
+def development_pair(folder: Path, tools: Tools) -> SigningPair:
+    """The pair in `folder`, made when it is not there: 2048-bit RSA, which every firmware knows."""
+    if not folder.exists():
+        with folder_in_one_step(folder) as scratch:
+            scratch.chmod(0o700)
+            tools.run(
+                scratch,
+                [
+                    "openssl",
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "rsa:2048",
+                    "-sha256",
+                    "-nodes",
+                    "-subj",
+                    SUBJECT,
+                    "-days",
+                    DAYS,
+                ]
+                + ["-keyout", "/mnt/db.key", "-out", "/mnt/db.crt"],
+            )
+    return own_pair(folder)
+
+
+def own_pair(folder: Path) -> SigningPair:
+    """A pair that the user brings as db.key and db.crt."""
+    pair = SigningPair(folder)
+    missing = [file.name for file in (pair.key, pair.certificate) if not file.is_file()]
+    if missing:
+        raise UserError(
+            f"{folder} lacks {' and '.join(missing)}.",
+            resolution="Put the private key and its certificate there, both PEM.",
+        )
+    return pair
