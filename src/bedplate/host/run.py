@@ -165,3 +165,54 @@ def _run_logged(
             check=False,
         )
     return done, b"\n".join(log.read_bytes().splitlines()[-TAIL_LINES:]), b""
+
+
+def start(
+    argv: Sequence[str | Path],
+    *,
+    log: Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Collection[int] = (),
+) -> int:
+    """Start a program in a session of its own and return its process number at once.
+
+    Both output streams are added to `log`; the files in `pass_fds` stay open in it under the same
+    numbers. The caller reaps it. Raises `MachineError` when it cannot be started.
+    """
+    command = tuple(str(part) for part in argv)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("ab") as sink:
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=clean_environment(env),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                pass_fds=tuple(pass_fds),
+                start_new_session=True,
+            )
+    except OSError as problem:
+        raise MachineError(
+            f"{command[0]} cannot be started.",
+            details=f"{problem}\n$ {shlex.join(command)}",
+            resolution="Run ./dev setup, which installs what is needed.",
+        ) from problem
+    process.returncode = 0  # the caller waits for the number; Popen must neither wait for it nor warn
+    return process.pid
+
+
+def start_detached(
+    argv: Sequence[str | Path],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Collection[int] = (),
+) -> None:
+    """Start a program that outlives the caller and is nobody's child. Like `start` otherwise.
+
+    A missing program shows in `log` only.
+    """
+    os.waitpid(start(["setsid", "--fork", *argv], log=log, env=env, pass_fds=pass_fds), 0)

@@ -1,0 +1,70 @@
+"""Locks between processes that end with their holder, however it ends (flock(2))."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bedplate.host.clock import Clock
+from bedplate.model.errors import UserError
+
+POLL_SECONDS = 0.05
+
+
+def take(path: Path) -> int | None:
+    """The lock as an open file, or `None` while somebody else holds it.
+
+    It is free again when every copy of the file is closed; a process that it is handed to holds it on.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock now."""
+    handle = take(path) if path.exists() else None
+    if handle is not None:
+        os.close(handle)
+        return False
+    return path.exists()
+
+
+def wait_until_free(path: Path, *, seconds: float, clock: Clock) -> bool:
+    """Wait for the lock to be free; `False` when it is still held after `seconds`."""
+    end = clock.monotonic() + seconds
+    while is_held(path):
+        if clock.monotonic() >= end:
+            return False
+        clock.sleep(POLL_SECONDS)
+    return True
+
+
+@contextmanager
+def alone(path: Path, *, doing: str) -> Iterator[None]:
+    """Hold the lock for a block. Raises `UserError` at once when another process holds it.
+
+    `doing` completes the sentence "Another command is … already".
+    """
+    handle = take(path)
+    if handle is None:
+        raise UserError(
+            f"Another command is {doing} already.",
+            details=f"It holds {path}.",
+            resolution="Wait until it has ended, then try again.",
+        )
+    try:
+        yield
+    finally:
+        os.close(handle)
