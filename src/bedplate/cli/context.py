@@ -1,0 +1,28 @@
+"""What every command starts from: where things are kept, and where progress is told."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from rich.console import Console
+
+from bedplate.cli.progress import ConsoleReport
+from bedplate.host.places import Places
+from bedplate.host.report import Report
+
+
+def places() -> Places:
+    return Places.from_environment(os.environ)
+
+
+@cache
+def progress_console() -> Console:
+    """The one console for progress and messages; rich honours NO_COLOR, FORCE_COLOR and TERM=dumb."""
+    return Console(stderr=True)
+
+
+@cache
+def report() -> Report:
+    """One report for the whole command, since two sets of live lines would overwrite each other."""
+    return ConsoleReport(progress_console())

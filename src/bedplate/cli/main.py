@@ -1,0 +1,148 @@
+"""The command `bedplate`: its nouns, and what it says and returns when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+from typer.main import get_command
+
+from bedplate.cli.context import places
+from bedplate.host.clock import SystemClock
+from bedplate.model.errors import BedplateError, OurError
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+app = typer.Typer(
+    name="bedplate",
+    help="An immutable, self-updating node OS for Kubernetes node pools.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@dataclass
+class Settings:
+    """What the options before the noun say; `main` reads it when a command breaks."""
+
+    debug: bool = False
+
+
+def _print_version(value: bool) -> None:  # noqa: FBT001  # the callback's signature is the library's
+    if value:
+        sys.stdout.write(f"bedplate {metadata.version('bedplate')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    *,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", envvar="BEDPLATE_DEBUG", help="Show where in the code an error arose."),
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    del version  # its callback has already answered
+    settings = context.ensure_object(Settings)
+    settings.debug = debug
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code; docs/reference/exit-codes.md lists them."""
+    settings = Settings(debug=bool(os.environ.get("BEDPLATE_DEBUG")))
+    try:
+        code = _run(arguments, settings)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return PIPE_CLOSED
+    except Exception as problem:  # noqa: BLE001  # the last place that can turn it into a message
+        return tell(problem, settings=settings, file=sys.stderr, crash=_crash_file())
+    if code == INTERRUPTED:
+        sys.stderr.write("Interrupted.\n")
+    return code
+
+
+def _run(arguments: Sequence[str] | None, settings: Settings) -> int:
+    """The library ends every command with SystemExit; Ctrl-C is 130 there."""
+    try:
+        get_command(app).main(args=arguments, prog_name="bedplate", obj=settings)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def tell(problem: Exception, *, settings: Settings, file: TextIO, crash: Path | None) -> int:
+    """Write what went wrong, whose fault it is and what to do; give the exit code.
+
+    The traceback of what nobody foresaw is kept in the file `crash`, unless it is asked for at once.
+    """
+    foreseen = _foreseen(problem)
+    if settings.debug:
+        file.write("".join(traceback.format_exception(problem)))
+    if foreseen:
+        file.write("\n".join(describe(error) for error in foreseen))
+        return foreseen[0].exit_code
+    summary = " ".join(traceback.format_exception_only(problem)[-1].split())
+    file.write(f"Bedplate broke: {summary}\n")
+    if not settings.debug:
+        saved = crash is not None and _save(problem, crash)
+        advice = f"Please report it with {crash}." if saved else "Run it again with --debug to see where."
+        file.write(f"{advice}\n")
+    return OurError.exit_code
+
+
+def describe(error: BedplateError) -> str:
+    """A foreseen error as people read it: what, whose fault, facts, what to do."""
+    parts = [f"Error: {error.brief}", f"  At fault: {error.fault}"]
+    if error.details:
+        parts += [f"  {line}".rstrip() for line in error.details.splitlines()]
+    if error.resolution:
+        first, *rest = error.resolution.splitlines()
+        parts += [f"  What to do: {first}", *(f"    {line}" for line in rest)]
+    return "\n".join(parts) + "\n"
+
+
+def _foreseen(problem: BaseException) -> list[BedplateError]:
+    """The foreseen errors in it; empty as soon as anything else is among them."""
+    if isinstance(problem, BedplateError):
+        return [problem]
+    if isinstance(problem, BaseExceptionGroup):
+        inner = [_foreseen(each) for each in problem.exceptions]
+        return [error for errors in inner for error in errors] if all(inner) else []
+    return []
+
+
+def _crash_file() -> Path | None:
+    try:
+        return places().state / "crashes" / f"{SystemClock().now():%Y%m%dT%H%M%S}-{os.getpid()}.txt"
+    except BedplateError:
+        return None
+
+
+def _save(problem: Exception, path: Path) -> bool:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(traceback.format_exception(problem)))
+    except OSError:
+        return False
+    return True
+
+
+def _silence_stdout() -> None:
+    """The reader went away: what is still buffered has nowhere to go, and nobody to be told."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,36 @@
+"""The reference pages say what the program does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bedplate.cli.main import INTERRUPTED, PIPE_CLOSED
+from bedplate.cli.reference import WIDTH, pages, render
+from bedplate.model.errors import BedplateError, MachineError, OurError, PeerError, UserError
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+
+
+def codes() -> list[str]:
+    rows = (REFERENCE / "exit-codes.md").read_text().splitlines()
+    return [row for row in rows if row.startswith("|")]
+
+
+def test_the_page_of_commands_is_current() -> None:
+    assert (REFERENCE / "cli.md").read_text() == render(), "python -m bedplate.cli.reference > docs/reference/cli.md"
+
+
+def test_help_fits_a_terminal_of_80_columns() -> None:
+    assert [line for _, text in pages() for line in text.splitlines() if len(line) > WIDTH] == []
+
+
+@pytest.mark.parametrize("kind", [UserError, MachineError, PeerError, OurError])
+def test_every_kind_of_error_has_its_exit_code_there(kind: type[BedplateError]) -> None:
+    assert any(row.startswith(f"| {kind.exit_code} |") and f"`{kind.__name__}`" in row for row in codes())
+
+
+@pytest.mark.parametrize("code", [0, INTERRUPTED, PIPE_CLOSED])
+def test_the_other_exit_codes_are_there(code: int) -> None:
+    assert any(str(code) in row.split("|")[1].replace(",", " ").split() for row in codes())
