@@ -7,7 +7,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -18,6 +17,8 @@ from bedplate.cli.context import places
 from bedplate.host.clock import SystemClock
 from bedplate.model.errors import BedplateError, OurError
 
+VERSION = "0.1.0"
+"""As in pyproject.toml; a checkout runs without being installed, so nothing else could be asked."""
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
@@ -39,7 +40,7 @@ class Settings:
 
 def _print_version(value: bool) -> None:  # noqa: FBT001  # the callback's signature is the library's
     if value:
-        sys.stdout.write(f"bedplate {metadata.version('bedplate')}\n")
+        sys.stdout.write(f"bedplate {VERSION}\n")
         raise typer.Exit
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from bedplate.cli.main import Settings, describe, main, tell
+from bedplate.cli.main import VERSION, Settings, describe, main, tell
 from bedplate.model.errors import MachineError, OurError, PeerError, UserError
 
 NO_SPACE = MachineError("The disk is full.", details="3 GB free\n9 GB needed", resolution="Free 6 GB in /var.")
@@ -78,4 +79,9 @@ def test_a_command_that_does_not_exist_is_the_requests_fault(capsys: pytest.Capt
 
 def test_the_version_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("bedplate 0.")
+    assert capsys.readouterr().out == f"bedplate {VERSION}\n"
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
