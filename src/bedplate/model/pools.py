@@ -1,6 +1,7 @@
 """Node pools in the words of `az aks nodepool`, and every rule that a pool has to keep.
 
-The names, limits and defaults of fields are those of the AKS agent pool, so that what people know holds:
+The fields are named after those of the AKS agent pool, so that what people know holds; limits and defaults follow
+AKS's documentation on upgrades and are Bedplate's own where it is silent:
 https://learn.microsoft.com/azure/templates/microsoft.containerservice/managedclusters/agentpools
 """
 

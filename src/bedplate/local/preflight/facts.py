@@ -14,7 +14,7 @@ from bedplate.model.errors import MachineError
 PROGRAMS = ("qemu-system-x86_64", "qemu-img", "unshare", "ip", "dnsmasq", "docker-registry", "mmdebstrap", "gcc")
 ROOTLESS_PROGRAMS = ("newuidmap", "newgidmap")
 FIRMWARE = (Path("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd"))
-"""As the package ovmf of Debian 12, Debian 13 and Ubuntu 24.04 has them: empty keys, so ours can be enrolled."""
+"""As the package ovmf of Debian 12 has them: empty keys, so ours can be enrolled."""
 TRY_SECONDS = 3.0
 
 
