@@ -1,0 +1,59 @@
+"""What every local cluster runs: manifests from `deploy/local`, filled in and applied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+from bedplate.host.run import Runner
+from bedplate.local.controlplane import Addresses
+from bedplate.model.errors import OurError
+
+ADDONS = ("kube-proxy", "coredns")
+INSTALLED = Path(__file__).parent / "deploy"
+"""Where the wheel has the manifests."""
+
+
+def manifests_folder(checkout: Path | None) -> Path:
+    """The folder of manifests: of the checkout where there is one, else of the installed package."""
+    folder = INSTALLED if checkout is None else checkout / "deploy" / "local"
+    if not folder.is_dir():
+        raise OurError(f"The manifests are not at {folder}.", resolution="Install Bedplate again.")
+    return folder
+
+
+def addon_values(addresses: Addresses, *, kubernetes: str, coredns: str) -> dict[str, str]:
+    """What the manifests are filled in with; `kubernetes` and `coredns` are versions, which name the images."""
+    return {
+        "API_HOST": addresses.api,
+        "API_PORT": str(addresses.api_port),
+        "CLUSTER_DNS": addresses.cluster_dns,
+        "CLUSTER_DOMAIN": addresses.cluster_domain,
+        "POD_CIDR": addresses.pod_cidr,
+        "KUBERNETES_VERSION": kubernetes,
+        "COREDNS_VERSION": coredns,
+    }
+
+
+def fill(folder: Path, name: str, values: Mapping[str, str]) -> bytes:
+    """The manifest `name` with each `${KEY}` replaced. Raises OurError for a key without a value."""
+    try:
+        return Template((folder / f"{name}.yaml").read_text()).substitute(values).encode()
+    except (KeyError, ValueError) as problem:
+        raise OurError(f"The manifest {name} cannot be filled in.", details=str(problem)) from problem
+
+
+def apply(runner: Runner, *, kubectl: Path, kubeconfig: Path, manifest: bytes) -> tuple[str, ...]:
+    """Apply `manifest`; one line for each object (`service/kube-dns created`)."""
+    argv: list[str | Path] = [
+        kubectl,
+        f"--kubeconfig={kubeconfig}",
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "-f",
+        "-",
+    ]
+    done = runner.run(argv, stdin=manifest, seconds=60)
+    return tuple(done.text.splitlines())

@@ -1,0 +1,151 @@
+"""The certificates of one local cluster: three authorities and what they sign, as files in one folder.
+
+Who may do what follows from the names below: `system:` names are bound to roles by the API server
+itself, `bedplate:` names and the administrators' group by `deploy/local/access.yaml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bedplate.host.clock import Clock
+from bedplate.host.files import write_atomically
+from bedplate.local.certificates import (
+    Pair,
+    Subject,
+    issue,
+    new_key,
+    parse_pair,
+    private_pem,
+    public_pem,
+    why_replace,
+)
+from bedplate.model.plans import Action, Verb
+
+CLUSTER, FRONT_PROXY, ETCD = "ca", "front-proxy-ca", "etcd-ca"
+SERVICE_ACCOUNTS = "sa"
+ADMINISTRATORS = "kubeadm:cluster-admins"
+APPROVER = "bedplate:serving-approver"
+KUBELET_CLIENT = "bedplate:kubelet-client"
+API_NAMES = (
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+    "localhost",
+)
+API_ADDRESSES = ("10.96.0.1", "10.75.0.1", "127.0.0.1")
+
+CLIENT, SERVER, BOTH = frozenset({"client"}), frozenset({"server"}), frozenset({"client", "server"})
+
+AUTHORITIES: Mapping[str, Subject] = {
+    CLUSTER: Subject("bedplate-cluster"),
+    FRONT_PROXY: Subject("bedplate-front-proxy"),
+    ETCD: Subject("bedplate-etcd"),
+}
+LEAVES: Mapping[str, tuple[str, Subject]] = {
+    "apiserver": (CLUSTER, Subject("kube-apiserver", (), SERVER, API_NAMES, API_ADDRESSES)),
+    "apiserver-kubelet-client": (CLUSTER, Subject(KUBELET_CLIENT, (), CLIENT)),
+    "apiserver-etcd-client": (ETCD, Subject("kube-apiserver-etcd-client", (), CLIENT)),
+    # etcd's own gateway is a client of etcd and shows the serving certificate.
+    "etcd-server": (ETCD, Subject("etcd", (), BOTH, ("localhost",), ("127.0.0.1",))),
+    "front-proxy-client": (FRONT_PROXY, Subject("front-proxy-client", (), CLIENT)),
+    # Only `first-admin` is above RBAC: it brings in the roles that make `admin` an administrator.
+    "first-admin": (CLUSTER, Subject("bedplate-first-admin", ("system:masters",), CLIENT)),
+    "admin": (CLUSTER, Subject("bedplate-admin", (ADMINISTRATORS,), CLIENT)),
+    "controller-manager": (CLUSTER, Subject("system:kube-controller-manager", (), CLIENT)),
+    "scheduler": (CLUSTER, Subject("system:kube-scheduler", (), CLIENT)),
+    "approver": (CLUSTER, Subject(APPROVER, (), CLIENT)),
+}
+"""File name -> the authority that signs it, and whom it names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pki:
+    """Where the certificates are; `actions` tells which were made just now, and why."""
+
+    folder: Path
+    actions: tuple[Action, ...] = ()
+
+    def certificate(self, name: str) -> Path:
+        return self.folder / f"{name}.crt"
+
+    def key(self, name: str) -> Path:
+        return self.folder / f"{name}.key"
+
+    @property
+    def service_account_public(self) -> Path:
+        return self.folder / f"{SERVICE_ACCOUNTS}.pub"
+
+
+def ensure_pki(folder: Path, clock: Clock, *, api_names: Sequence[str] = (), api_addresses: Sequence[str] = ()) -> Pki:
+    """Every certificate of the cluster under `folder`: made where it is missing, broken or close to its end.
+
+    `api_names` and `api_addresses` are further ones that the API server answers to. Private keys get
+    mode 0600. An authority that had to be made anew takes all that it signed with it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    now = clock.now()
+    pki = Pki(folder)
+    authorities = {name: _ensure(pki, name, subject, None, now) for name, subject in AUTHORITIES.items()}
+    actions = [action for _, action in authorities.values()]
+    for name, (authority, subject) in _leaves(api_names, api_addresses):
+        actions.append(_ensure(pki, name, subject, authorities[authority][0], now)[1])
+    return replace(pki, actions=(*actions, _ensure_service_accounts(pki)))
+
+
+def _leaves(names: Sequence[str], addresses: Sequence[str]) -> Iterator[tuple[str, tuple[str, Subject]]]:
+    for name, (authority, subject) in LEAVES.items():
+        if name == "apiserver":
+            wider = replace(
+                subject,
+                dns_names=tuple(dict.fromkeys((*subject.dns_names, *names))),
+                addresses=tuple(dict.fromkeys((*subject.addresses, *addresses))),
+            )
+            yield name, (authority, wider)
+        else:
+            yield name, (authority, subject)
+
+
+def _ensure(pki: Pki, name: str, subject: Subject, issuer: Pair | None, now: datetime) -> tuple[Pair, Action]:
+    there, reason = _judged(pki, name, subject, issuer, now)
+    if there is not None and not reason:
+        return there, Action(f"certificate {name}", Verb.SKIP, "still good")
+    made = issue(subject, issuer, now=now)
+    # The key first: a cut between the two leaves a pair that does not match, which is found and replaced.
+    write_atomically(pki.key(name), made.key_pem, mode=0o600)
+    write_atomically(pki.certificate(name), made.certificate_pem)
+    return made, Action(f"certificate {name}", Verb.RUN, reason)
+
+
+def _judged(pki: Pki, name: str, subject: Subject, issuer: Pair | None, now: datetime) -> tuple[Pair | None, str]:
+    try:
+        pair = parse_pair(pki.certificate(name).read_bytes(), pki.key(name).read_bytes())
+    except FileNotFoundError:
+        return None, "not there yet"
+    except (ValueError, TypeError):
+        return None, "unreadable"
+    return pair, why_replace(pair, subject, issuer, now=now)
+
+
+def _ensure_service_accounts(pki: Pki) -> Action:
+    """The key that signs service account tokens: it has no certificate and no end."""
+    private, public = pki.key(SERVICE_ACCOUNTS), pki.service_account_public
+    try:
+        key = serialization.load_pem_private_key(private.read_bytes(), password=None)
+        intact = isinstance(key, ec.EllipticCurvePrivateKey) and public.read_bytes() == public_pem(key)
+    except (FileNotFoundError, ValueError, TypeError):
+        intact = False
+    if intact:
+        return Action("service account key", Verb.SKIP, "still good")
+    made = new_key()
+    write_atomically(private, private_pem(made), mode=0o600)
+    write_atomically(public, public_pem(made))
+    return Action("service account key", Verb.RUN, "missing or broken")

@@ -1,0 +1,132 @@
+"""The local image registry: Debian's docker-registry, and pushing to it (OCI distribution specification 1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+
+from bedplate.host.clock import Clock
+from bedplate.host.files import write_atomically
+from bedplate.local.oci import MANIFEST_TYPE, Image
+from bedplate.model.errors import PeerError
+from bedplate.model.plans import Action, Verb
+from bedplate.wire.cell import ProcessSpec
+
+PROGRAM = Path("/usr/bin/docker-registry")
+PORT = 5000
+POLL_SECONDS = 0.05
+
+
+def registry_config(storage: Path, *, host: str, port: int) -> bytes:
+    """Plain HTTP, files under `storage`, and nothing else: no cache server, no debug listener, no purging."""
+    return msgspec.yaml.encode(
+        {
+            "version": "0.1",
+            "log": {"level": "warn", "accesslog": {"disabled": True}},
+            "storage": {
+                "filesystem": {"rootdirectory": str(storage)},
+                "cache": {"blobdescriptor": "inmemory"},
+                "maintenance": {"uploadpurging": {"enabled": False}},
+            },
+            "http": {"addr": f"{host}:{port}", "headers": {"X-Content-Type-Options": ["nosniff"]}},
+        }
+    )
+
+
+def registry_process(folder: Path, *, program: Path = PROGRAM) -> ProcessSpec:
+    """The registry of the cluster under `folder`, whose configuration `write_registry_config` puts in place."""
+    return ProcessSpec(
+        name="registry",
+        argv=(str(program), "serve", str(_config_file(folder))),
+        log=str(folder / "log" / "registry.log"),
+        # It would send traces to a collector on this host.
+        env={"OTEL_TRACES_EXPORTER": "none"},
+        restart=True,
+    )
+
+
+def write_registry_config(folder: Path, *, host: str = "10.75.0.1", port: int = PORT) -> None:
+    """Put the configuration of the registry of the cluster under `folder` in place."""
+    write_atomically(_config_file(folder), registry_config(folder / "registry", host=host, port=port))
+
+
+def _config_file(folder: Path) -> Path:
+    return folder / "registry.yaml"
+
+
+def registry_client(base_url: str) -> httpx.Client:
+    """An HTTP client of the registry at `base_url` (`http://127.0.0.1:PORT`)."""
+    return httpx.Client(base_url=base_url, trust_env=False, timeout=60.0)
+
+
+def wait_for_registry(registry: httpx.Client, clock: Clock, *, seconds: float = 20.0) -> float:
+    """Wait until the registry answers; the seconds that took. Raises PeerError after `seconds`."""
+    started = clock.monotonic()
+    while True:
+        try:
+            answer = f"{registry.get('/v2/').raise_for_status().status_code}"
+        except httpx.HTTPError as problem:
+            answer, up = str(problem), False
+        else:
+            up = True
+        passed = clock.monotonic() - started
+        if up:
+            return passed
+        if passed >= seconds:
+            raise PeerError(f"The image registry did not answer within {seconds:g} s.", details=answer)
+        clock.sleep(POLL_SECONDS)
+
+
+def push(registry: httpx.Client, repository: str, tag: str, image: Image) -> Action:
+    """Make `image` available as `repository:tag`; what is there already is not sent again.
+
+    Raises PeerError when the registry refuses or does not answer.
+    """
+    name = f"image {repository}:{tag}"
+    try:
+        if _has_manifest(registry, repository, tag, image):
+            return Action(name, Verb.SKIP, "already in the registry")
+        layer = image.layer
+        _push_blob(registry, repository, f"sha256:{layer.digest}", layer.size, layer.chunks())
+        config_digest = _digest_of_config(image)
+        _push_blob(registry, repository, config_digest, len(image.config), iter((image.config,)))
+        headers = {"Content-Type": MANIFEST_TYPE}
+        path = f"/v2/{repository}/manifests/{tag}"
+        _accepted(registry.put(path, content=image.manifest, headers=headers))
+    except httpx.TransportError as problem:
+        raise PeerError(
+            f"The image registry at {registry.base_url} does not answer.", details=str(problem)
+        ) from problem
+    return Action(name, Verb.RUN, f"not in the registry yet ({image.layer.size} bytes)")
+
+
+def _digest_of_config(image: Image) -> str:
+    manifest = msgspec.json.decode(image.manifest)
+    return str(manifest["config"]["digest"])
+
+
+def _has_manifest(registry: httpx.Client, repository: str, tag: str, image: Image) -> bool:
+    answer = registry.head(f"/v2/{repository}/manifests/{tag}", headers={"Accept": MANIFEST_TYPE})
+    return answer.is_success and answer.headers.get("Docker-Content-Digest") == image.digest
+
+
+def _push_blob(registry: httpx.Client, repository: str, digest: str, size: int, content: Iterator[bytes]) -> None:
+    if registry.head(f"/v2/{repository}/blobs/{digest}").is_success:
+        return
+    started = _accepted(registry.post(f"/v2/{repository}/blobs/uploads/"))
+    # The place to upload to comes with a query of the registry's own, which has to stay.
+    place = registry.base_url.join(started.headers["Location"]).copy_add_param("digest", digest)
+    headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+    _accepted(registry.put(place, content=content, headers=headers))
+
+
+def _accepted(answer: httpx.Response) -> httpx.Response:
+    if not answer.is_success:
+        raise PeerError(
+            f"The image registry refused {answer.request.method} {answer.request.url.path}.",
+            details=f"{answer.status_code} {answer.text}",
+        )
+    return answer
