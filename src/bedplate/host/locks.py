@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from bedplate.host.clock import Clock
@@ -65,6 +65,26 @@ def alone(path: Path, *, doing: str) -> Iterator[None]:
             resolution="Wait until it has ended, then try again.",
         )
     try:
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def in_turn(path: Path, *, doing: str, waiting: Callable[[str], AbstractContextManager[object]]) -> Iterator[None]:
+    """Hold the lock for a block, after its present holder if there is one.
+
+    `doing` ("building components") and our process number are written into the file. While somebody else
+    holds it we are inside `waiting(LINE)`, where the line tells what that holder wrote there.
+    """
+    handle = take(path)
+    if handle is None:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        with waiting(f"Wait for process {path.read_text().strip() or 'that takes the lock now'}"):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        os.truncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()} ({doing})\n".encode(), 0)
         yield
     finally:
         os.close(handle)
