@@ -1,0 +1,1 @@
+"""Machines of this computer: QEMU with Secure Boot, kept by a cell."""

@@ -1,0 +1,162 @@
+"""The local machine provider on a cell in memory: folders, processes and network devices go together."""
+
+from pathlib import Path
+
+import pytest
+
+from bedplate.host.run import Completed
+from bedplate.local.cell.lan import Lan
+from bedplate.local.machines.provider import LocalProvider
+from bedplate.local.machines.qemu import Accelerator, Firmware
+from bedplate.model.errors import MachineError, UserError
+from bedplate.model.machines import Machine, MachineOrder, MachineProvider, MachineState, Power
+from bedplate.testing.cell import FakeCell
+from bedplate.testing.runner import FakeRunner, completed
+
+SECRET = b"bootstrap token"
+
+
+def play_programs(command: tuple[str, ...]) -> Completed:
+    """What the programs that lay out a machine leave on disk."""
+    if command[:2] == ("qemu-img", "create"):
+        Path(command[-2]).write_bytes(b"overlay of " + command[-3].encode())
+    elif command[:2] == ("qemu-img", "convert"):
+        Path(command[-1]).write_bytes(b"variables")
+    return completed(command)
+
+
+@pytest.fixture
+def cell() -> FakeCell:
+    return FakeCell()
+
+
+@pytest.fixture
+def provider(tmp_path: Path, cell: FakeCell) -> LocalProvider:
+    firmware = Firmware(tmp_path / "code.fd", tmp_path / "vars.fd")
+    firmware.variables.write_bytes(b"empty store")
+    return LocalProvider(
+        cell=cell,
+        lan=Lan(cell, tmp_path / "lan"),
+        folder=tmp_path / "machines",
+        templates=tmp_path / "templates",
+        runner=FakeRunner(play_programs),
+        firmware=firmware,
+        accelerator=Accelerator.TCG,
+    )
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    folder = tmp_path / "image"
+    folder.mkdir()
+    (folder / "disk.raw").write_bytes(b"disk")
+    (folder / "db.crt").write_bytes(b"certificate")
+    return folder
+
+
+def order(image: Path, number: int = 1, name: str = "system-1") -> MachineOrder:
+    return MachineOrder(
+        number=number, name=name, pool="system", image=image, credentials={"bedplate.kubelet-bootstrap": SECRET}
+    )
+
+
+def test_it_is_a_machine_provider(provider: LocalProvider) -> None:
+    seam: MachineProvider = provider
+    assert list(seam.list()) == []
+
+
+def test_a_created_machine_runs_and_has_its_address(provider: LocalProvider, image: Path, cell: FakeCell) -> None:
+    made = provider.create(order(image))
+    assert made == Machine("system-1", 1, "system", "10.75.0.11", MachineState.RUNNING)
+    assert list(provider.list()) == [made]
+    assert (list(cell.specs), cell.devices) == (["machine-system-1"], {"lo", "tap1"})
+
+
+def test_secrets_are_for_their_owner_alone_and_not_in_the_record(provider: LocalProvider, image: Path) -> None:
+    provider.create(order(image))
+    folder = provider.folder / "system-1"
+    secret = folder / "credentials/bedplate.kubelet-bootstrap"
+    assert (secret.read_bytes(), secret.stat().st_mode & 0o777) == (SECRET, 0o600)
+    assert (folder / "credentials").stat().st_mode & 0o777 == 0o700
+    assert SECRET not in (folder / "machine.json").read_bytes()
+
+
+def test_a_deleted_machine_leaves_nothing(provider: LocalProvider, image: Path, cell: FakeCell) -> None:
+    provider.create(order(image))
+    provider.delete("system-1")
+    assert list(provider.folder.iterdir()) == []
+    assert (cell.specs, cell.devices, list(provider.list())) == ({}, {"lo"}, [])
+
+
+@pytest.mark.parametrize(("number", "name"), [(1, "other"), (2, "system-1")])
+def test_a_name_or_number_is_given_once(provider: LocalProvider, image: Path, number: int, name: str) -> None:
+    provider.create(order(image))
+    with pytest.raises(UserError, match="machine system-1 with number 1 already"):
+        provider.create(order(image, number, name))
+    assert len(provider.list()) == 1
+
+
+def test_a_machine_that_cannot_start_leaves_nothing(provider: LocalProvider, image: Path, cell: FakeCell) -> None:
+    cell.missing.add("qemu-system-x86_64")
+    with pytest.raises(MachineError, match="cannot be started"):
+        provider.create(order(image))
+    assert (list(provider.list()), cell.devices) == ([], {"lo"})
+
+
+def test_a_folder_that_is_no_image_is_refused(provider: LocalProvider, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not an image"):
+        provider.create(order(tmp_path))
+    assert not provider.folder.exists()
+
+
+def test_a_machine_whose_process_ended_is_stopped(provider: LocalProvider, image: Path, cell: FakeCell) -> None:
+    provider.create(order(image))
+    cell.end("machine-system-1", 0)
+    assert [machine.state for machine in provider.list()] == [MachineState.STOPPED]
+
+
+def test_power_off_and_on_keep_the_disk(provider: LocalProvider, image: Path, cell: FakeCell) -> None:
+    provider.create(order(image))
+    disk = provider.folder / "system-1/disk.qcow2"
+    disk.write_bytes(b"what the machine wrote")
+    assert provider.power("system-1", Power.OFF).state is MachineState.STOPPED
+    assert provider.power("system-1", Power.ON).state is MachineState.RUNNING
+    assert disk.read_bytes() == b"what the machine wrote"
+    assert list(cell.specs) == ["machine-system-1"]
+
+
+def test_switching_on_a_machine_that_runs_changes_nothing(provider: LocalProvider, image: Path, cell: FakeCell) -> None:
+    provider.create(order(image))
+    before = dict(cell.specs)
+    provider.power("system-1", Power.ON)
+    assert cell.specs == before
+
+
+def test_a_reimaged_machine_keeps_nothing_but_its_name_and_number(provider: LocalProvider, image: Path) -> None:
+    provider.create(order(image))
+    disk = provider.folder / "system-1/disk.qcow2"
+    disk.write_bytes(b"what the machine wrote")
+    provider.reimage(order(image))
+    assert disk.read_bytes().startswith(b"overlay of")
+
+
+def test_machines_come_back_when_a_new_cell_is_opened(provider: LocalProvider, image: Path, cell: FakeCell) -> None:
+    provider.create(order(image))
+    cell.specs.clear()
+    cell.devices = {"lo"}
+    assert [machine.state for machine in provider.list()] == [MachineState.STOPPED]
+    provider.power("system-1", Power.ON)
+    assert cell.devices == {"lo", "tap1"}
+
+
+def test_the_enrolled_variables_are_made_once_for_a_certificate(provider: LocalProvider, image: Path) -> None:
+    provider.create(order(image))
+    provider.create(order(image, 2, "system-2"))
+    runner = provider.runner
+    assert isinstance(runner, FakeRunner)
+    assert sum("virt.firmware.vars" in command for command in runner.commands) == 1
+
+
+def test_an_unknown_machine_is_named(provider: LocalProvider) -> None:
+    with pytest.raises(UserError, match="There is no machine ghost"):
+        provider.delete("ghost")
