@@ -13,6 +13,7 @@ from typing import Annotated, TextIO
 import typer
 from typer.main import get_command
 
+from bedplate.cli import components
 from bedplate.cli.context import places
 from bedplate.host.clock import SystemClock
 from bedplate.model.errors import BedplateError, OurError
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(components.app, name="components")
 
 
 @dataclass

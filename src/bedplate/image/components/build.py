@@ -8,12 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedplate.host.capacity import Capacity, capacity
 from bedplate.host.clock import Clock, SystemClock
 from bedplate.host.download import Downloader, HttpDownloader
 from bedplate.host.files import folder_in_one_step, remove_leftovers
 from bedplate.host.jobs import Jobs, SystemJobs
 from bedplate.host.locks import in_turn
+from bedplate.host.machine import Machine, SystemMachine
 from bedplate.host.places import Places
 from bedplate.host.report import Report
 from bedplate.host.run import Runner
@@ -22,7 +22,7 @@ from bedplate.image.components.catalogue import Component, Role, choose, read_ca
 from bedplate.image.components.go import Compiler, Go, c_side
 from bedplate.image.components.keys import content_key
 from bedplate.image.components.plan import BuildPlan, make_plan
-from bedplate.image.components.toolchain import Toolchain, fetch_toolchain, read_toolchain
+from bedplate.image.components.toolchain import Toolchain, have_toolchain, read_toolchain
 from bedplate.model.errors import UserError
 
 
@@ -33,12 +33,12 @@ class World:
     jobs: Jobs
     downloader: Downloader
     clock: Clock
-    capacity: Capacity
+    machine: Machine
     go_proxy: str
 
     @classmethod
     def real(cls) -> World:
-        return cls(SystemJobs(), HttpDownloader(), SystemClock(), capacity(), os.environ.get("GOPROXY", ""))
+        return cls(SystemJobs(), HttpDownloader(), SystemClock(), SystemMachine(), os.environ.get("GOPROXY", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +74,14 @@ def build_components(
     """
     world = world or World.real()
     order = make_order(names, root=root, places=places, runner=runner, role=role)
-    plan = plan_order(order, world.capacity, thorough=thorough)
+    plan = plan_order(order, world.machine, thorough=thorough)
     if plan.builds:
         lock = places.cache / "components.lock"
         with in_turn(lock, doing="building components", waiting=report.step):
             # Whoever held the lock before us may have built what we lack.
-            plan = plan_order(order, world.capacity, thorough=thorough)
+            plan = plan_order(order, world.machine, thorough=thorough)
             _carry_out(plan, order, world, report)
-    for action in plan.actions:
-        if not action.runs:
-            report.skipped(action.name, action.reason)
+    _tell_skipped(plan, report)
     return _programs(order, role)
 
 
@@ -99,7 +97,7 @@ def make_order(
     return Order(components, keys, toolchain, places)
 
 
-def plan_order(order: Order, granted: Capacity, *, thorough: bool = False) -> BuildPlan:
+def plan_order(order: Order, machine: Machine, *, thorough: bool = False) -> BuildPlan:
     """Compare the order with the cache."""
     cache = order.places.cache
     return make_plan(
@@ -107,23 +105,27 @@ def plan_order(order: Order, granted: Capacity, *, thorough: bool = False) -> Bu
         {c.name: examine(cache, c, order.keys[c.name], thorough=thorough) for c in order.components},
         toolchain=order.toolchain.version,
         toolchain_there=order.toolchain.is_there(cache),
-        memory=granted.memory,
-        cores=granted.cores,
+        memory=machine.available_memory(),
+        cores=machine.cores(),
     )
+
+
+def have_go(toolchain: Toolchain, *, places: Places, world: World, report: Report) -> Go:
+    """The go command, with the toolchain fetched if it is not there yet."""
+    root = have_toolchain(toolchain, places.cache, go_proxy=world.go_proxy, downloader=world.downloader, report=report)
+    return Go(root, places.cache)
 
 
 def _carry_out(plan: BuildPlan, order: Order, world: World, report: Report) -> None:
-    cache = order.places.cache
-    if plan.toolchain:
-        fetch_toolchain(order.toolchain, cache, go_proxy=world.go_proxy, downloader=world.downloader, report=report)
+    if not plan.builds:
+        return
     compiler = Compiler(
-        go=Go(order.toolchain.path(cache), cache),
+        go=have_go(order.toolchain, places=order.places, world=world, report=report),
         jobs=world.jobs,
         processes=plan.processes,
-        logs=cache / "logs/components",
+        logs=order.places.cache / "logs/components",
     )
-    if plan.builds:
-        asyncio.run(_build_all(plan, order, compiler, world.clock, report))
+    asyncio.run(_build_all(plan, order, compiler, world.clock, report))
 
 
 async def _build_all(plan: BuildPlan, order: Order, compiler: Compiler, clock: Clock, report: Report) -> None:
@@ -156,6 +158,16 @@ async def _build(component: Component, order: Order, compiler: Compiler, clock: 
             seconds=clock.monotonic() - started,
         )
         discard(path)
+
+
+def _tell_skipped(plan: BuildPlan, report: Report) -> None:
+    """Everything unchanged is one line; beside builds, each step that was left out has its own."""
+    if not plan.builds:
+        report.skipped("Components", "unchanged")
+        return
+    for action in plan.actions:
+        if not action.runs:
+            report.skipped(action.name, action.reason)
 
 
 def _programs(order: Order, role: Role | None) -> dict[str, Path]:

@@ -56,9 +56,11 @@ class Compiler:
         try:
             step.note("looking up packages")
             await self._call(component, scratch, list_stale(component), Listening(step, stale).line)
+            step.note("")
             await self._call(component, scratch, self._build(component, folder), Counting(step, stale).line)
         except ProgramFailed as failed:
             raise explain(component, failed, self._log(component)) from failed
+        step.note(f"{len(stale)} packages compiled" if stale else "all packages were compiled before")
         shutil.rmtree(scratch)
         for tool in component.tools:
             (folder / "bin" / tool.built_as).rename(folder / "bin" / tool.name).chmod(0o555)
@@ -133,10 +135,10 @@ def c_side(component: Component, runner: Runner) -> str:
         ) from problem
 
 
-def explain(component: Component, failed: ProgramFailed, log: Path) -> BedplateError:
+def explain(component: Component, failed: ProgramFailed, log: Path | None = None) -> BedplateError:
     """Whose fault a failed build is, by what go said."""
-    said = failed.completed.text
-    details = f"{failed.details}\nwhole output: {log}"
+    said = failed.completed.text + failed.completed.stderr.decode(errors="replace")
+    details = f"{failed.details}\nwhole output: {log}" if log else failed.details
     if "no space left on device" in said:
         return MachineError(
             f"The disk is full: {component.name} could not be built.",

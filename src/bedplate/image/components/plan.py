@@ -24,7 +24,6 @@ class BuildPlan:
     """
 
     actions: tuple[Action, ...]
-    toolchain: bool
     builds: tuple[Component, ...]
     jobs: int
     processes: int
@@ -51,7 +50,6 @@ def make_plan(
     fetch = toolchain_action(toolchain, there=toolchain_there, needed=bool(builds))
     return BuildPlan(
         actions=(fetch, *(action for _, action in decided)),
-        toolchain=fetch.runs,
         builds=tuple(builds),
         jobs=jobs,
         processes=processes,

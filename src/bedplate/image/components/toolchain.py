@@ -13,6 +13,7 @@ import msgspec
 
 from bedplate.host.download import Downloader
 from bedplate.host.files import folder_in_one_step, remove_leftovers
+from bedplate.host.locks import in_turn
 from bedplate.host.report import Report, Step
 from bedplate.model.digests import Sha256
 from bedplate.model.errors import PeerError, UserError
@@ -69,9 +70,16 @@ def proxy_address(setting: str) -> str:
     return addresses[0].rstrip("/") if addresses else DEFAULT_PROXY
 
 
-def fetch_toolchain(
-    toolchain: Toolchain, cache: Path, *, go_proxy: str, downloader: Downloader, report: Report
-) -> None:
+def have_toolchain(toolchain: Toolchain, cache: Path, *, go_proxy: str, downloader: Downloader, report: Report) -> Path:
+    """The folder of the toolchain, fetched if it is not there yet; two that lack it fetch it once."""
+    if not toolchain.is_there(cache):
+        with in_turn(cache / "toolchains.lock", doing="fetching Go", waiting=report.step):
+            if not toolchain.is_there(cache):
+                fetch(toolchain, cache, go_proxy=go_proxy, downloader=downloader, report=report)
+    return toolchain.path(cache)
+
+
+def fetch(toolchain: Toolchain, cache: Path, *, go_proxy: str, downloader: Downloader, report: Report) -> None:
     """Put the toolchain into the cache, whole or not at all. Raises `PeerError` when other bytes arrive."""
     path = toolchain.path(cache)
     url = f"{proxy_address(go_proxy)}/golang.org/toolchain/@v/{toolchain.module_version}.zip"
