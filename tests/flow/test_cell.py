@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def assert_nothing_is_left(folder: Path) -> None:
 def test_a_cell_outlives_the_program_that_opened_it(folder: Path) -> None:
     opener = "import sys, pathlib; from bedplate.local.cell.client import open_cell; "
     opener += "open_cell(pathlib.Path(sys.argv[1]), relays={})"
-    SystemRunner().run([shutil.which("python3") or "python3", "-c", opener, folder])
+    SystemRunner().run([sys.executable, "-c", opener, folder])
     found = find_cell(folder)
     assert found is not None
     assert found.list() == ()

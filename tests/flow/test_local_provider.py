@@ -11,6 +11,8 @@ from bedplate.local.machines.qemu import Accelerator, Firmware
 from bedplate.model.errors import MachineError, UserError
 from bedplate.model.machines import Machine, MachineOrder, MachineProvider, MachineState, Power
 from bedplate.testing.cell import FakeCell
+from bedplate.testing.clock import FakeClock
+from bedplate.testing.monitor import FakeMonitors
 from bedplate.testing.runner import FakeRunner, completed
 
 SECRET = b"bootstrap token"
@@ -31,7 +33,12 @@ def cell() -> FakeCell:
 
 
 @pytest.fixture
-def provider(tmp_path: Path, cell: FakeCell) -> LocalProvider:
+def monitors() -> FakeMonitors:
+    return FakeMonitors()
+
+
+@pytest.fixture
+def provider(tmp_path: Path, cell: FakeCell, monitors: FakeMonitors) -> LocalProvider:
     firmware = Firmware(tmp_path / "code.fd", tmp_path / "vars.fd")
     firmware.variables.write_bytes(b"empty store")
     return LocalProvider(
@@ -42,6 +49,8 @@ def provider(tmp_path: Path, cell: FakeCell) -> LocalProvider:
         runner=FakeRunner(play_programs),
         firmware=firmware,
         accelerator=Accelerator.TCG,
+        connect=monitors,
+        clock=FakeClock(),
     )
 
 
@@ -101,6 +110,40 @@ def test_a_machine_that_cannot_start_leaves_nothing(provider: LocalProvider, ima
     with pytest.raises(MachineError, match="cannot be started"):
         provider.create(order(image))
     assert (list(provider.list()), cell.devices) == ([], {"lo"})
+
+
+def test_a_machine_is_made_when_it_has_answered(provider: LocalProvider, image: Path, monitors: FakeMonitors) -> None:
+    monitors.silent = 3
+    provider.create(order(image))
+    assert monitors.silent == 0
+
+
+def test_a_machine_that_ends_at_once_says_why_and_leaves_nothing(
+    provider: LocalProvider, image: Path, cell: FakeCell, monitors: FakeMonitors
+) -> None:
+    monitors.silent = 1
+    cell.short_lived.add("qemu-system-x86_64")
+    with pytest.raises(MachineError, match="QEMU ended at once"):
+        provider.create(order(image))
+    assert (list(provider.list()), cell.list(), cell.devices) == ([], (), {"lo"})
+
+
+def test_a_machine_that_never_answers_is_given_up(provider: LocalProvider, image: Path, monitors: FakeMonitors) -> None:
+    monitors.silent = 100_000
+    with pytest.raises(MachineError, match="does not answer"):
+        provider.create(order(image))
+    assert list(provider.list()) == []
+
+
+def test_reset_save_and_restore_go_to_the_machine_itself(
+    provider: LocalProvider, image: Path, monitors: FakeMonitors
+) -> None:
+    provider.create(order(image))
+    provider.power("system-1", Power.RESET)
+    provider.save("system-1", "ready")
+    provider.restore("system-1", "ready")
+    said = [command for name, command in monitors.said if name == "system-1"]
+    assert said == ["reset", "save ready vars disk", "restore ready vars disk"]
 
 
 def test_a_folder_that_is_no_image_is_refused(provider: LocalProvider, tmp_path: Path) -> None:

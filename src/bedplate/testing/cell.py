@@ -15,7 +15,7 @@ class FakeCell:
 
     `specs` are the processes that run, by name; `ended` those that ended by themselves, with their
     code. `commands` are the programs that were run to their end, looking at devices left out. Programs
-    in `missing` cannot be started.
+    in `missing` cannot be started, those in `short_lived` end at once with code 1.
     """
 
     def __init__(self) -> None:
@@ -24,6 +24,7 @@ class FakeCell:
         self.commands: list[tuple[str, ...]] = []
         self.devices: set[str] = {"lo"}
         self.missing: set[str] = set()
+        self.short_lived: set[str] = set()
 
     def start(self, spec: ProcessSpec) -> ProcessStatus:
         if spec.name in self.specs:
@@ -32,6 +33,8 @@ class FakeCell:
             raise MachineError(f"{spec.argv[0]} cannot be started.")
         self.ended.pop(spec.name, None)
         self.specs[spec.name] = spec
+        if spec.argv[0] in self.short_lived:
+            self.end(spec.name, 1)
         return _running(spec.name)
 
     def stop(self, name: str, *, grace: float = 10.0) -> ProcessStatus | None:

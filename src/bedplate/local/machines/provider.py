@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from bedplate.host.clock import Clock, SystemClock
 from bedplate.host.files import folder_in_one_step, write_atomically
 from bedplate.host.run import Runner
 from bedplate.local.cell import network
@@ -14,13 +15,15 @@ from bedplate.local.cell.client import Cell
 from bedplate.local.cell.lan import Lan
 from bedplate.local.machines import qemu, records
 from bedplate.local.machines.firmware import enrolled_variables
-from bedplate.local.machines.qmp import Monitor
+from bedplate.local.machines.qmp import MachineMonitor, Monitor
 from bedplate.local.machines.records import MachineRecord
+from bedplate.local.machines.starting import Connect, await_monitor
 from bedplate.model.errors import BedplateError, UserError
 from bedplate.model.machines import Machine, MachineOrder, MachineState, Power
 from bedplate.wire.cell import ProcessSpec
 
 DISK_GIB = 20
+LOG = "qemu.log"
 IMAGE_DISK, IMAGE_CERTIFICATE = "disk.raw", "db.crt"
 
 
@@ -38,6 +41,8 @@ class LocalProvider:
     runner: Runner
     firmware: qemu.Firmware
     accelerator: qemu.Accelerator
+    connect: Connect = Monitor
+    clock: Clock = field(default_factory=SystemClock)
 
     def create(self, order: MachineOrder) -> Machine:
         for known in self._records():
@@ -90,9 +95,9 @@ class LocalProvider:
                 pass
         return self._machine(record, MachineState.RUNNING)
 
-    def monitor(self, name: str) -> Monitor:
+    def monitor(self, name: str) -> MachineMonitor:
         """A conversation with the running machine. Raises `MachineError` when it does not run."""
-        return Monitor(self.folder / self._find(name).name / qemu.MONITOR)
+        return self.connect(self.folder / self._find(name).name / qemu.MONITOR)
 
     def console(self, name: str) -> Path:
         """The file that gets what the machine writes to its serial console."""
@@ -107,6 +112,12 @@ class LocalProvider:
         """Put the running machine back to what was kept under `tag`."""
         with self.monitor(name) as monitor:
             monitor.restore(tag, qemu.SNAPSHOT_NODES)
+
+    def resume(self, name: str, tag: str) -> Machine:
+        """Switch a stopped machine on in the state that was kept under `tag`."""
+        record = self._find(name)
+        self._switch_on(record, snapshot=tag)
+        return self._machine(record, MachineState.RUNNING)
 
     def _lay_out(self, order: MachineOrder) -> MachineRecord:
         """Write the machine's folder, whole or not at all."""
@@ -135,19 +146,23 @@ class LocalProvider:
             write_atomically(scratch / records.RECORD, records.encode(record))
         return record
 
-    def _switch_on(self, record: MachineRecord) -> None:
-        folder = self.folder / record.name
+    def _switch_on(self, record: MachineRecord, *, snapshot: str = "") -> None:
+        folder, log = self.folder / record.name, self.folder / record.name / LOG
+        name = _process(record.name)
         self.lan.attach(record.number)
-        self.cell.start(
-            ProcessSpec(
-                name=_process(record.name),
-                argv=self._command(record),
-                log=str(folder / "qemu.log"),
-                cwd=str(folder),
-            )
+        for stale in (folder / qemu.MONITOR, log):
+            stale.unlink(missing_ok=True)
+        command = self._command(record, snapshot=snapshot)
+        self.cell.start(ProcessSpec(name=name, argv=command, log=str(log), cwd=str(folder)))
+        await_monitor(
+            self.connect,
+            folder / qemu.MONITOR,
+            runs=lambda: name in self._running(),
+            log=log,
+            clock=self.clock,
         )
 
-    def _command(self, record: MachineRecord) -> tuple[str, ...]:
+    def _command(self, record: MachineRecord, *, snapshot: str = "") -> tuple[str, ...]:
         resources = qemu.Resources(
             tap=network.tap(record.number),
             mac=network.mac(record.number),
@@ -155,7 +170,7 @@ class LocalProvider:
             cpus=record.cpus,
             credentials=record.credentials,
         )
-        return qemu.argv(resources, self.firmware, self.accelerator)
+        return qemu.argv(resources, self.firmware, self.accelerator, snapshot=snapshot)
 
     def _records(self) -> Sequence[MachineRecord]:
         return records.read_all(self.folder)

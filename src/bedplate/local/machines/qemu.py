@@ -13,8 +13,12 @@ from pathlib import Path
 from bedplate.model.errors import UserError
 
 DISK, VARS, CONSOLE, MONITOR, CREDENTIALS = "disk.qcow2", "vars.qcow2", "console.log", "qmp.sock", "credentials"
-SNAPSHOT_NODES = ("disk", "vars")
-"""The block nodes that make up a machine's state; the first also holds the memory of a snapshot."""
+SNAPSHOT_NODES = ("vars", "disk")
+"""The block nodes that make up a machine's state; the first also holds the memory of a snapshot.
+
+It has to be the flash: the board takes it before any device is plugged in, and `-loadvm` looks for
+the memory in the first writable node that was taken.
+"""
 
 FW_CFG_PREFIX = "opt/io.systemd.credentials/"
 FW_CFG_NAME_LIMIT = 55

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from bedplate.host import sockets
 from bedplate.host.clock import Clock, SystemClock
@@ -21,8 +21,34 @@ Arguments = Mapping[str, object]
 JOB_POLL_SECONDS = 0.05
 
 
+class MachineMonitor(Protocol):
+    """What the provider asks of a running machine."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def status(self) -> str:
+        """QEMU's run state, such as `running`, `paused`, `shutdown`, `internal-error`."""
+        ...
+
+    def reset(self) -> None:
+        """The reset button."""
+        ...
+
+    def save(self, tag: str, nodes: tuple[str, ...]) -> None:
+        """Keep memory and disks under `tag`, in the disks themselves; the machine goes on."""
+        ...
+
+    def restore(self, tag: str, nodes: tuple[str, ...]) -> None:
+        """Go back to what was kept under `tag`, and go on from there."""
+        ...
+
+
 class Monitor:
-    """One conversation with a running machine. QEMU holds one at a time, so keep it short.
+    """One conversation with a running machine; implements `MachineMonitor`. QEMU holds one at a time, so keep it short.
 
     Every call raises `MachineError` when the machine refuses, ends, or does not answer in time.
     """
@@ -61,12 +87,10 @@ class Monitor:
                 return answer["return"]
 
     def status(self) -> str:
-        """QEMU's run state, such as `running`, `paused`, `shutdown`, `internal-error`."""
         answer = self.execute("query-status")
         return str(answer.get("status")) if isinstance(answer, dict) else ""
 
     def reset(self) -> None:
-        """The reset button."""
         self.execute("system_reset")
 
     def press_power_button(self) -> None:
@@ -78,11 +102,9 @@ class Monitor:
         self.execute("quit")
 
     def save(self, tag: str, nodes: tuple[str, ...], *, seconds: float = 120.0) -> None:
-        """Keep memory and disks under `tag`, in the disks themselves; the machine goes on."""
         self._job("snapshot-save", {"tag": tag, "vmstate": nodes[0], "devices": list(nodes)}, seconds)
 
     def restore(self, tag: str, nodes: tuple[str, ...], *, seconds: float = 120.0) -> None:
-        """Go back to what was kept under `tag`, and go on from there."""
         self.execute("stop")
         self._job("snapshot-load", {"tag": tag, "vmstate": nodes[0], "devices": list(nodes)}, seconds)
         self.execute("cont")
