@@ -11,7 +11,7 @@ from typing import Protocol
 import httpx
 
 from bedplate.model.digests import Sha256
-from bedplate.model.errors import MachineError, PeerError
+from bedplate.model.errors import PeerError
 
 TIMEOUT_SECONDS = 30.0
 PIECE_BYTES = 1 << 18
@@ -53,9 +53,5 @@ class HttpDownloader:
                 f"{url} could not be downloaded.",
                 details=f"{type(problem).__name__}: {problem}",
                 resolution="Check the connection and the proxy settings (HTTPS_PROXY, GOPROXY), then try again.",
-            ) from problem
-        except OSError as problem:
-            raise MachineError(
-                f"{path} could not be written.", details=str(problem), resolution=f"Free some space in {path.parent}."
             ) from problem
         return Sha256(digest.hexdigest())

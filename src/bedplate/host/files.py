@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from bedplate.model.errors import MachineError
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
@@ -31,6 +34,7 @@ def folder_in_one_step(path: Path) -> Iterator[Path]:
     """A new folder to fill, which takes the name `path` when the block ends well and vanishes otherwise.
 
     Where `path` is there already it stays: the entries of a cache keyed by content are all alike.
+    Raises `MachineError` when the block fills the disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
@@ -39,6 +43,14 @@ def folder_in_one_step(path: Path) -> Iterator[Path]:
         yield scratch
         if not path.exists():
             scratch.rename(path)
+    except OSError as problem:
+        if problem.errno != errno.ENOSPC:
+            raise
+        raise MachineError(
+            f"There is no space left for {path}.",
+            details=str(problem),
+            resolution=f"Free some space on the file system of {path.parent}, then try again: nothing is half done.",
+        ) from problem
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -71,8 +71,9 @@ class SystemJobs:
 
 
 async def _start(command: tuple[str, ...], cwd: Path, env: Mapping[str, str]) -> asyncio.subprocess.Process:
-    # The kernel interrupts the program should we be killed without a chance to do it (prctl(2), PR_SET_PDEATHSIG).
-    tied = ("setpriv", "--pdeathsig=INT", *command)
+    # The kernel ends the program should we be killed without a chance to do it (prctl(2), PR_SET_PDEATHSIG).
+    # Not by SIGINT: a shell that starts us in the background makes us, and so the program, ignore that.
+    tied = ("setpriv", "--pdeathsig=TERM", *command)
     environment = clean_environment(env)
     try:
         return await asyncio.create_subprocess_exec(
@@ -107,8 +108,8 @@ async def _follow(process: asyncio.subprocess.Process, log: Path, on_line: Calla
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Interrupt the program's whole session, and kill what does not heed that."""
-    for which in (signal.SIGINT, signal.SIGKILL):
+    """End the program's whole session, and kill what does not heed that."""
+    for which in (signal.SIGTERM, signal.SIGKILL):
         if process.returncode is not None:
             return
         with suppress(ProcessLookupError):

@@ -21,7 +21,7 @@ from bedplate.image.components.cache import discard, entry_path, examine, write_
 from bedplate.image.components.catalogue import Component, Role, choose, read_catalogue
 from bedplate.image.components.go import Compiler, Go, c_side
 from bedplate.image.components.keys import content_key
-from bedplate.image.components.plan import BuildPlan, make_plan
+from bedplate.image.components.plan import Build, BuildPlan, make_plan
 from bedplate.image.components.toolchain import Toolchain, have_toolchain, read_toolchain
 from bedplate.model.errors import UserError
 
@@ -132,24 +132,26 @@ async def _build_all(plan: BuildPlan, order: Order, compiler: Compiler, clock: C
     """Build side by side; the first failure stops the rest."""
     places = asyncio.Semaphore(plan.jobs)
 
-    async def build(component: Component) -> None:
+    async def build(each: Build) -> None:
         async with places:
-            await _build(component, order, compiler, clock, report)
+            await _build(each, order, compiler, clock, report)
 
     try:
         async with asyncio.TaskGroup() as group:
-            for component in plan.builds:
-                group.create_task(build(component))
+            for each in plan.builds:
+                group.create_task(build(each))
     except BaseExceptionGroup as several:
         first = several.exceptions[0]
         raise first from first.__cause__
 
 
-async def _build(component: Component, order: Order, compiler: Compiler, clock: Clock, report: Report) -> None:
-    path, started = order.path(component), clock.monotonic()
+async def _build(build: Build, order: Order, compiler: Compiler, clock: Clock, report: Report) -> None:
+    component, started = build.component, clock.monotonic()
+    path = order.path(component)
     remove_leftovers(path)
     with report.step(f"Build {component.name} {component.version}") as step, folder_in_one_step(path) as scratch:
-        await compiler.compile(component, scratch, step)
+        step.note(build.reason)
+        packages = await compiler.compile(component, scratch, step)
         write_receipt(
             scratch,
             component,
@@ -158,6 +160,7 @@ async def _build(component: Component, order: Order, compiler: Compiler, clock: 
             seconds=clock.monotonic() - started,
         )
         discard(path)
+        step.note(f"{build.reason}; {packages} packages compiled")
 
 
 def _tell_skipped(plan: BuildPlan, report: Report) -> None:

@@ -48,8 +48,8 @@ class Compiler:
     processes: int
     logs: Path
 
-    async def compile(self, component: Component, folder: Path, step: Step) -> None:
-        """Build every tool of `component` into `folder`/bin."""
+    async def compile(self, component: Component, folder: Path, step: Step) -> int:
+        """Build every tool of `component` into `folder`/bin; give the number of packages that had to be compiled."""
         scratch = folder / "work"
         scratch.mkdir()
         stale: set[str] = set()
@@ -60,10 +60,10 @@ class Compiler:
             await self._call(component, scratch, self._build(component, folder), Counting(step, stale).line)
         except ProgramFailed as failed:
             raise explain(component, failed, self._log(component)) from failed
-        step.note(f"{len(stale)} packages compiled" if stale else "all packages were compiled before")
         shutil.rmtree(scratch)
         for tool in component.tools:
             (folder / "bin" / tool.built_as).rename(folder / "bin" / tool.name).chmod(0o555)
+        return len(stale)
 
     def _build(self, component: Component, folder: Path) -> list[str]:
         return ["build", "-v", f"-p={self.processes}", *component.flags, "-o", f"{folder / 'bin'}/", "tool"]

@@ -17,6 +17,14 @@ TOOLCHAIN_SECONDS = 25.0
 
 
 @dataclass(frozen=True, slots=True)
+class Build:
+    """One component to build."""
+
+    component: Component
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BuildPlan:
     """`actions` is what people read; `builds` are the components to build, longest first.
 
@@ -24,7 +32,7 @@ class BuildPlan:
     """
 
     actions: tuple[Action, ...]
-    builds: tuple[Component, ...]
+    builds: tuple[Build, ...]
     jobs: int
     processes: int
 
@@ -45,7 +53,8 @@ def make_plan(
 ) -> BuildPlan:
     """Decide for each component; `entries` is what the cache holds by component, `memory` is in bytes."""
     decided = [(component, build_action(component, entries[component.name], toolchain)) for component in components]
-    builds = sorted((c for c, action in decided if action.runs), key=lambda c: (-c.seconds, c.name))
+    wanted = [Build(component, action.reason) for component, action in decided if action.runs]
+    builds = sorted(wanted, key=lambda build: (-build.component.seconds, build.component.name))
     jobs, processes = share(memory, cores, len(builds))
     fetch = toolchain_action(toolchain, there=toolchain_there, needed=bool(builds))
     return BuildPlan(

@@ -95,6 +95,7 @@ def fetch(toolchain: Toolchain, cache: Path, *, go_proxy: str, downloader: Downl
             )
         unpack(archive, scratch, toolchain, step)
         archive.unlink()
+        step.note("")
 
 
 def unpack(archive: Path, folder: Path, toolchain: Toolchain, step: Step) -> None:
