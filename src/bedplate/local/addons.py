@@ -10,6 +10,7 @@ from bedplate.host.run import Runner
 from bedplate.local.controlplane import Addresses
 from bedplate.model.errors import OurError
 
+ACCESS = "access"
 ADDONS = ("kube-proxy", "coredns")
 INSTALLED = Path(__file__).parent / "deploy"
 """Where the wheel has the manifests."""
@@ -57,3 +58,17 @@ def apply(runner: Runner, *, kubectl: Path, kubeconfig: Path, manifest: bytes) -
     ]
     done = runner.run(argv, stdin=manifest, seconds=60)
     return tuple(done.text.splitlines())
+
+
+def install(
+    runner: Runner, *, kubectl: Path, first_admin: Path, admin: Path, folder: Path, values: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Bring in the roles as the first administrator, then every addon as the ordinary one; a line for each object.
+
+    `first_admin` and `admin` are kubeconfigs. What is there already is brought up to date.
+    """
+    lines = apply(runner, kubectl=kubectl, kubeconfig=first_admin, manifest=fill(folder, ACCESS, {}))
+    for name in ADDONS:
+        manifest = fill(folder, name, values)
+        lines += apply(runner, kubectl=kubectl, kubeconfig=admin, manifest=manifest)
+    return lines

@@ -101,6 +101,8 @@ def follow(api: httpx.Client, folder: Path, clock: Clock, *, say: Callable[[str]
             now = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
             verdicts = decide_round(api, read_known_machines(folder), now=now)
             lines = {name: f"{name}: {v.decision.value}: {'; '.join(v.reasons)}" for name, v in verdicts.items()}
+        except httpx.HTTPStatusError as problem:
+            lines = {"": f"waiting: the API server answers {problem.response.status_code}"}
         except (httpx.HTTPError, msgspec.MsgspecError) as problem:
             lines = {"": f"waiting: {problem}"}
         for name, line in lines.items():

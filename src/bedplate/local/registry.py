@@ -42,8 +42,6 @@ def registry_process(folder: Path, *, program: Path = PROGRAM) -> ProcessSpec:
         name="registry",
         argv=(str(program), "serve", str(_config_file(folder))),
         log=str(folder / "log" / "registry.log"),
-        # It would send traces to a collector on this host.
-        env={"OTEL_TRACES_EXPORTER": "none"},
         restart=True,
     )
 

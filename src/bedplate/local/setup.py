@@ -49,7 +49,9 @@ def api_client(pki: Pki, holder: str, *, server: str) -> httpx.Client:
 def wait_ready(api: httpx.Client, clock: Clock, *, seconds: float = 60.0) -> float:
     """Wait until API server and controller manager work; the seconds that took.
 
-    `api` may act as the first administrator. Raises PeerError with the last answer after `seconds`.
+    `api` may act as the first administrator, the only one who can before the roles are there. In a cluster
+    that was up before, what the controller manager made is there already, so only the API server is waited
+    for. Raises PeerError with the last answer after `seconds`.
     """
     started = clock.monotonic()
     while True:
