@@ -12,7 +12,7 @@ LOADER = "ld-linux-x86-64.so.2"
 LOADER_PATH = f"/lib64/{LOADER}"
 """Where every program of this architecture asks for its loader (System V ABI)."""
 LIBRARY_FOLDERS = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
-_LINE = re.compile(r"^\s+(?P<soname>\S+) => (?P<path>not found|\S+)", re.MULTILINE)
+_LINE = re.compile(r"^\s+(?P<soname>[^/\s]\S*) => (?P<path>not found|\S+)", re.MULTILINE)
 
 
 def needed_libraries(runner: Runner, root: Path, program: Path) -> dict[str, Path]:

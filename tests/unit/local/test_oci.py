@@ -76,9 +76,11 @@ def test_paths_that_fit_in_no_one_tree_are_refused(paths: tuple[str, ...]) -> No
         make_image([ImageFile(path, b"") for path in paths], CONFIG)
 
 
+# Older loaders show themselves as the last line does, newer ones as the one before.
 LISTED = b"""\tlinux-vdso.so.1 (0x00007fa9)
 \tlibnftables.so.1 => /tree/usr/lib/x86_64-linux-gnu/libnftables.so.1 (0x00007fa9)
 \tlibc.so.6 => /tree/usr/lib/x86_64-linux-gnu/libc.so.6 (0x00007fa9)
+\t/lib64/ld-linux-x86-64.so.2 => /tree/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 (0x00007fa9)
 \t/lib64/ld-linux-x86-64.so.2 (0x00007fa9)
 """
 
