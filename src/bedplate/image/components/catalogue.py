@@ -114,8 +114,13 @@ def make_component(folder: Path, text: ComponentText, lock: Mapping[str, str]) -
         for package in [tool.package or _package_named(name, go_mod)]
     )
     _check_tools(folder, tools, go_mod)
-    module = go_mod.module_of(tools[0].package) or ""
-    version = go_mod.requires.get(module, "")
+    module = go_mod.module_of(tools[0].package)
+    if module is None:
+        raise UserError(
+            f"{folder / 'go.mod'} requires no module that holds {tools[0].package}.",
+            resolution=f"Run `go get -tool {tools[0].package}@VERSION` in {folder}.",
+        )
+    version = go_mod.requires[module]
     return Component(
         name=folder.name,
         folder=folder,
@@ -136,9 +141,20 @@ def go_flags(text: ComponentText, version: str) -> tuple[str, ...]:
     if match is None:
         raise UserError(f"{version!r} is no version of a Go module.", resolution="Write it as v1.2.3 in go.mod.")
     parts = {"version": version, **match.groupdict()}
-    variables = [f"-X {name}={value.format(**parts)}" for name, value in sorted(text.variables.items())]
+    variables = [f"-X {name}={_filled(name, value, parts)}" for name, value in sorted(text.variables.items())]
     tags = [f"-tags={','.join(text.tags)}"] if text.tags else []
     return ("-trimpath", "-buildvcs=false", *tags, f"-ldflags={' '.join(['-s -w', *variables, *text.linker])}")
+
+
+def _filled(name: str, value: str, parts: Mapping[str, str]) -> str:
+    try:
+        return value.format(**parts)
+    except (KeyError, IndexError, ValueError) as problem:
+        raise UserError(
+            f"{value!r}, for the variable {name}, cannot be filled in.",
+            details=f"{type(problem).__name__}: {problem}",
+            resolution=f"Known placeholders: {', '.join(f'{{{part}}}' for part in parts)}.",
+        ) from problem
 
 
 def choose(

@@ -1,0 +1,56 @@
+"""Who waits for a lock is told who holds it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bedplate.host.locks import in_turn, is_held
+
+
+@contextmanager
+def nobody_waits(line: str) -> Iterator[None]:
+    raise AssertionError(line)
+    yield
+
+
+def test_a_free_lock_is_taken_at_once_and_given_back(tmp_path: Path) -> None:
+    lock = tmp_path / "a.lock"
+    with in_turn(lock, doing="building", waiting=nobody_waits):
+        assert is_held(lock)
+    assert not is_held(lock)
+
+
+def test_a_lock_is_given_back_after_a_failure(tmp_path: Path) -> None:
+    lock = tmp_path / "a.lock"
+    try:
+        with in_turn(lock, doing="building", waiting=nobody_waits):
+            raise KeyError
+    except KeyError:
+        assert not is_held(lock)
+
+
+def test_the_second_is_told_who_holds_it_and_comes_after(tmp_path: Path) -> None:
+    lock, order, waits = tmp_path / "a.lock", list[str](), threading.Event()
+
+    @contextmanager
+    def waiting(line: str) -> Iterator[None]:
+        order.append(line)
+        waits.set()
+        yield
+        order.append("waited")
+
+    def second() -> None:
+        with in_turn(lock, doing="more", waiting=waiting):
+            order.append("second")
+
+    with in_turn(lock, doing="building", waiting=nobody_waits):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert waits.wait(10)
+        order.append("first ends")
+    thread.join(10)
+    assert order == [f"Wait for process {os.getpid()} (building)", "first ends", "waited", "second"]
