@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from bedplate.host.locks import in_turn, is_held
 
 
@@ -26,11 +28,9 @@ def test_a_free_lock_is_taken_at_once_and_given_back(tmp_path: Path) -> None:
 
 def test_a_lock_is_given_back_after_a_failure(tmp_path: Path) -> None:
     lock = tmp_path / "a.lock"
-    try:
-        with in_turn(lock, doing="building", waiting=nobody_waits):
-            raise KeyError
-    except KeyError:
-        assert not is_held(lock)
+    with pytest.raises(KeyError), in_turn(lock, doing="building", waiting=nobody_waits):
+        {}["absent"]
+    assert not is_held(lock)
 
 
 def test_the_second_is_told_who_holds_it_and_comes_after(tmp_path: Path) -> None:
