@@ -8,7 +8,8 @@ from bedplate.host.machine import Machine, SystemMachine, largest_range
 from bedplate.host.places import Places
 from bedplate.local.preflight.facts import gather
 from bedplate.local.preflight.rules import Facts, require_ready
-from bedplate.testing.machine import FakeMachine, FakeRunner
+from bedplate.testing.machine import FakeMachine
+from bedplate.testing.runner import FakeRunner, completed
 
 PLACES = Places(cache=Path("/cache"), state=Path("/state"))
 
@@ -31,7 +32,8 @@ def test_only_an_ordinary_user_needs_the_programs_that_map_ids() -> None:
 
 
 def test_a_namespace_is_really_tried_and_the_kernels_answer_kept() -> None:
-    runner = FakeRunner(failing={"unshare": "unshare: unshare failed: Operation not permitted\n"})
+    said = b"unshare: unshare failed: Operation not permitted\n"
+    runner = FakeRunner(lambda argv: completed(argv, code=int(argv[0] == "unshare"), stderr=said))
     assert facts(FakeMachine(), runner).namespaces == "unshare: unshare failed: Operation not permitted"
 
 

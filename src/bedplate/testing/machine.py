@@ -1,12 +1,9 @@
-"""A machine made of plain values, and a runner that answers from a table."""
+"""A machine made of plain values."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from bedplate.host.run import Completed, ProgramFailed
 
 
 @dataclass
@@ -50,32 +47,3 @@ class FakeMachine:
     def subordinate_ids(self, table: Path) -> int:
         del table
         return self.ids
-
-
-@dataclass
-class FakeRunner:
-    """Implements `bedplate.host.run.Runner`: every program succeeds, but for those in `failing`."""
-
-    failing: Mapping[str, str] = field(default_factory=dict)
-    """From a program's name to what it says on standard error."""
-    ran: list[tuple[str, ...]] = field(default_factory=list)
-
-    def run(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        cwd: Path | None = None,
-        env: Mapping[str, str] | None = None,
-        stdin: bytes | None = None,
-        ok: Collection[int] = (0,),
-        seconds: float | None = None,
-        log: Path | None = None,
-    ) -> Completed:
-        del cwd, env, stdin, seconds, log
-        command = tuple(str(part) for part in argv)
-        self.ran.append(command)
-        said = self.failing.get(command[0])
-        done = Completed(command, 0 if said is None else 1, b"", (said or "").encode(), 0.0)
-        if done.code not in ok:
-            raise ProgramFailed(done)
-        return done
