@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bedplate.local.addresses import CLUSTER_DNS, GATEWAY, POD_CIDR, SERVICE_CIDR
 from bedplate.local.pki import CLUSTER, ETCD, FRONT_PROXY, Pki
 from bedplate.wire.cell import ProcessSpec
 
@@ -37,12 +38,12 @@ class Addresses:
     used on 127.0.0.1.
     """
 
-    api: str = "10.75.0.1"
+    api: str = GATEWAY
     api_port: int = 6443
     etcd_port: int = 2379
-    service_cidr: str = "10.96.0.0/16"
-    pod_cidr: str = "10.244.0.0/16"
-    cluster_dns: str = "10.96.0.10"
+    service_cidr: str = SERVICE_CIDR
+    pod_cidr: str = POD_CIDR
+    cluster_dns: str = CLUSTER_DNS
     cluster_domain: str = "cluster.local"
 
     @property

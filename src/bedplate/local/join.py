@@ -10,6 +10,8 @@ from datetime import datetime
 
 import msgspec
 
+from bedplate.local.addresses import CLUSTER_DNS, GATEWAY, REGISTRY_PORT
+
 ALPHABET = string.ascii_lowercase + string.digits
 ID_LENGTH, SECRET_LENGTH = 6, 16
 JOINERS = "system:bootstrappers:bedplate:machines"
@@ -48,9 +50,9 @@ class JoinTarget:
 
     bootstrap: bytes = field(repr=False)
     authority: bytes
-    cluster_dns: str = "10.96.0.10"
+    cluster_dns: str = CLUSTER_DNS
     cluster_domain: str = "cluster.local"
-    registry: str = "http://10.75.0.1:5000"
+    registry: str = f"http://{GATEWAY}:{REGISTRY_PORT}"
 
 
 def new_token(choose: Callable[[str], str] = secrets.choice) -> BootstrapToken:

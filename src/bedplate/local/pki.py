@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from bedplate.host.clock import Clock
 from bedplate.host.files import write_atomically
+from bedplate.local.addresses import FIRST_SERVICE, GATEWAY
 from bedplate.local.certificates import (
     Pair,
     Subject,
@@ -40,7 +41,7 @@ API_NAMES = (
     "kubernetes.default.svc.cluster.local",
     "localhost",
 )
-API_ADDRESSES = ("10.96.0.1", "10.75.0.1", "127.0.0.1")
+API_ADDRESSES = (FIRST_SERVICE, GATEWAY, "127.0.0.1")
 
 CLIENT, SERVER, BOTH = frozenset({"client"}), frozenset({"server"}), frozenset({"client", "server"})
 

@@ -10,13 +10,13 @@ import msgspec
 
 from bedplate.host.clock import Clock
 from bedplate.host.files import write_atomically
+from bedplate.local.addresses import GATEWAY, REGISTRY_PORT
 from bedplate.local.oci import MANIFEST_TYPE, Image
 from bedplate.model.errors import PeerError
 from bedplate.model.plans import Action, Verb
 from bedplate.wire.cell import ProcessSpec
 
 PROGRAM = Path("/usr/bin/docker-registry")
-PORT = 5000
 POLL_SECONDS = 0.05
 
 
@@ -46,7 +46,7 @@ def registry_process(folder: Path, *, program: Path = PROGRAM) -> ProcessSpec:
     )
 
 
-def write_registry_config(folder: Path, *, host: str = "10.75.0.1", port: int = PORT) -> None:
+def write_registry_config(folder: Path, *, host: str = GATEWAY, port: int = REGISTRY_PORT) -> None:
     """Put the configuration of the registry of the cluster under `folder` in place."""
     write_atomically(_config_file(folder), registry_config(folder / "registry", host=host, port=port))
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 
+from bedplate.local.addresses import GATEWAY, NETWORK_PREFIX, POD_PREFIX
 from bedplate.model.errors import OurError
 from bedplate.wire.cell import ProcessSpec
 
 BRIDGE = "bedplate0"
 BRIDGE_MAC = "52:54:00:75:00:01"
-NETWORK = "10.75.0.0"
-GATEWAY = "10.75.0.1"
+NETWORK = f"{NETWORK_PREFIX}.0"
 NETMASK = "255.255.255.0"
 PREFIX = 24
 NUMBERS = range(1, 201)
@@ -35,7 +35,7 @@ def _host(number: int) -> int:
 
 def address(number: int) -> str:
     """The machine's IPv4 address."""
-    return f"10.75.0.{_host(number)}"
+    return f"{NETWORK_PREFIX}.{_host(number)}"
 
 
 def mac(number: int) -> str:
@@ -50,7 +50,7 @@ def tap(number: int) -> str:
 
 def pod_cidr(number: int) -> str:
     """The addresses of the pods on the machine."""
-    return f"10.244.{_host(number)}.0/24"
+    return f"{POD_PREFIX}.{_host(number)}.0/24"
 
 
 def prepare(present: Collection[str]) -> list[Command]:
