@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from bedplate.host.clock import Clock
+from bedplate.host.clock import Clock, wait_until
 from bedplate.host.files import write_atomically
 from bedplate.local.addresses import GATEWAY, REGISTRY_PORT
 from bedplate.local.oci import MANIFEST_TYPE, Image
@@ -62,20 +62,19 @@ def registry_client(base_url: str) -> httpx.Client:
 
 def wait_for_registry(registry: httpx.Client, clock: Clock, *, seconds: float = 20.0) -> float:
     """Wait until the registry answers; the seconds that took. Raises PeerError after `seconds`."""
-    started = clock.monotonic()
-    while True:
-        try:
-            answer = f"{registry.get('/v2/').raise_for_status().status_code}"
-        except httpx.HTTPError as problem:
-            answer, up = str(problem), False
-        else:
-            up = True
-        passed = clock.monotonic() - started
-        if up:
-            return passed
-        if passed >= seconds:
-            raise PeerError(f"The image registry did not answer within {seconds:g} s.", details=answer)
-        clock.sleep(POLL_SECONDS)
+    waited = wait_until(lambda: _missing(registry), clock, seconds=seconds, every=POLL_SECONDS)
+    if waited.missing:
+        raise PeerError(f"The image registry did not answer within {seconds:g} s.", details=waited.missing)
+    return waited.seconds
+
+
+def _missing(registry: httpx.Client) -> str:
+    """Why the registry does not serve yet; empty when it does."""
+    try:
+        registry.get("/v2/").raise_for_status()
+    except httpx.HTTPError as problem:
+        return str(problem) or type(problem).__name__
+    return ""
 
 
 def push(registry: httpx.Client, repository: str, tag: str, image: Image) -> Action:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from bedplate.host.clock import Clock
+from bedplate.host.clock import Clock, wait_until
 from bedplate.host.files import write_atomically
 from bedplate.local.controlplane import COMPONENT_KUBECONFIGS, ControlPlane
 from bedplate.local.kubeconfig import certificate_kubeconfig
@@ -53,19 +53,14 @@ def wait_ready(api: httpx.Client, clock: Clock, *, seconds: float = 60.0) -> flo
     that was up before, what the controller manager made is there already, so only the API server is waited
     for. Raises PeerError with the last answer after `seconds`.
     """
-    started = clock.monotonic()
-    while True:
-        missing = _missing(api)
-        passed = clock.monotonic() - started
-        if not missing:
-            return passed
-        if passed >= seconds:
-            raise PeerError(
-                f"The control plane was not ready within {seconds:g} s.",
-                details=missing,
-                resolution="Look at the logs under log/ in the cluster's folder.",
-            )
-        clock.sleep(POLL_SECONDS)
+    waited = wait_until(lambda: _missing(api), clock, seconds=seconds, every=POLL_SECONDS)
+    if waited.missing:
+        raise PeerError(
+            f"The control plane was not ready within {seconds:g} s.",
+            details=waited.missing,
+            resolution="Look at the logs under log/ in the cluster's folder.",
+        )
+    return waited.seconds
 
 
 def _missing(api: httpx.Client) -> str:
