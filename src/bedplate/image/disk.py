@@ -13,33 +13,12 @@ from bedplate.image.initrd import initrd
 from bedplate.image.keys import SigningPair
 from bedplate.image.stage import Staged
 from bedplate.image.tools import Tools
-from bedplate.image.usr import UsrRules
 from bedplate.model.digests import sha256
 
 NAMESPACE = uuid.UUID("7b1a4e0c-5f1d-4c5e-9d55-0f6f2c0b7ed1")
 SIGNATURE_BYTES = 16384
 TRIES = 3
-COMMAND_LINE = (
-    "root=tmpfs",
-    "rootfstype=tmpfs",
-    "rootflags=mode=0755,size=10%,nodev,nosuid,noexec",
-    "mount.usr=/dev/mapper/usr",
-    "mount.usrfstype=erofs",
-    "mount.usrflags=ro,nodev,nosuid",
-    "dm_verity.require_signatures=1",
-    "module.sig_enforce=1",
-    "lockdown=integrity",
-    "systemd.machine_id=firmware",
-    "systemd.condition_first_boot=false",
-    "systemd.log_color=no",
-    "systemd.show_status=yes",
-    "console=tty0",
-    "console=ttyS0,115200",
-    "panic=10",
-    "quiet",
-    "loglevel=4",
-    "audit=0",
-)
+LOADER = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +63,14 @@ def make_verity(out: Path, pair: SigningPair, *, tools: Tools) -> Verity:
         ["veritysetup", "format", "/mnt/usr.erofs", "/mnt/usr.verity", f"--salt={salt}"]
         + [f"--uuid={uuid.uuid5(NAMESPACE, salt)}", "--root-hash-file=/mnt/roothash"],
     )
-    root_hash = (out / "roothash").read_text().strip()
-    shutil.copyfile(pair.key, out / "db.key")
     shutil.copyfile(pair.certificate, out / "db.crt")
-    (out / "db.key").chmod(0o600)
-    try:
+    with pair.key_lent_to(out):
         tools.run(
             out,
-            [
-                "openssl",
-                "smime",
-                "-sign",
-                "-binary",
-                "-noattr",
-                "-nocerts",
-                "-in",
-                "/mnt/roothash",
-                "-signer",
-                "/mnt/db.crt",
-            ]
-            + ["-inkey", "/mnt/db.key", "-outform", "der", "-out", "/mnt/roothash.p7s"],
+            ["openssl", "smime", "-sign", "-binary", "-noattr", "-nocerts", "-in", "/mnt/roothash"]
+            + ["-signer", "/mnt/db.crt", "-inkey", "/mnt/db.key", "-outform", "der", "-out", "/mnt/roothash.p7s"],
         )
-    finally:
-        (out / "db.key").unlink()
+    root_hash = (out / "roothash").read_text().strip()
     verity = Verity(root_hash, (out / "roothash.p7s").read_bytes())
     (out / "usr.verity-sig").write_bytes(signature_partition(verity, fingerprint(pair.certificate)))
     return verity
@@ -127,64 +91,48 @@ def signature_partition(verity: Verity, certificate_fingerprint: str) -> bytes:
     return json.dumps(fields).encode().ljust(SIGNATURE_BYTES, b"\0")
 
 
-def command_line(verity: Verity, *, debug: bool = False) -> str:
-    """The kernel command line: part of the signed UKI, so the root hash and its signature cannot be exchanged."""
+def command_line(words: str, verity: Verity) -> str:
+    """The kernel command line: part of the signed UKI, so the root hash and its signature cannot be exchanged.
+
+    `words` is the text of os/cmdline, one word a line.
+    """
+    fixed = [word for word in words.splitlines() if word and not word.startswith("#")]
     signature = base64.b64encode(verity.signature).decode()
     options = f"systemd.verity_usr_options=panic-on-corruption,root-hash-signature=base64:{signature}"
-    rest = [word for word in COMMAND_LINE if not (debug and word in {"quiet", "loglevel=4"})]
-    return " ".join([*rest, f"usrhash={verity.root_hash}", options])
+    return " ".join([*fixed, f"usrhash={verity.root_hash}", options])
 
 
 def make_uki(
-    staged: Staged,
-    rules: UsrRules,
-    out: Path,
-    kernel: Path,
-    verity: Verity,
-    pair: SigningPair,
-    *,
-    tools: Tools,
+    staged: Staged, recipe: Path, out: Path, *, kernel: Path, verity: Verity, pair: SigningPair, tools: Tools
 ) -> Path:
-    """uki.efi: kernel, initrd and command line in one signed file (UAPI Group, Unified Kernel Image)."""
-    (out / "initrd.cpio").write_bytes(initrd(staged, rules.initrd))
+    """uki.efi: kernel, initrd and command line in one signed file (UAPI Group, Unified Kernel Image).
+
+    Makes loader.efi, systemd-boot with the same signature, as well; db.crt lies in `out` already.
+    """
+    (out / "initrd.cpio").write_bytes(initrd(staged, staged.rules.initrd))
     tools.run(out, ["zstd", "--quiet", "--force", "-3", "/mnt/initrd.cpio", "-o", "/mnt/initrd.zst"])
-    (out / "cmdline").write_text(command_line(verity))
+    (out / "cmdline").write_text(command_line((recipe / "cmdline").read_text(), verity))
     shutil.copyfile(kernel, out / "vmlinuz")
     shutil.copyfile(staged.root / "usr/lib/os-release", out / "os-release")
-    shutil.copyfile(pair.key, out / "db.key")
-    try:
-        tools.run(
-            out,
-            ["ukify", "build", "--linux=/mnt/vmlinuz", "--initrd=/mnt/initrd.zst", "--cmdline=@/mnt/cmdline"]
-            + ["--os-release=@/mnt/os-release", f"--uname={staged.kernel}", "--signtool=sbsign"]
-            + [
-                "--secureboot-private-key=/mnt/db.key",
-                "--secureboot-certificate=/mnt/db.crt",
-                "--output=/mnt/uki.efi",
-            ],
-        )
-        loader = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
-        tools.run(out, ["sbsign", "--key=/mnt/db.key", "--cert=/mnt/db.crt", "--output=/mnt/loader.efi", loader])
-    finally:
-        (out / "db.key").unlink()
+    parts = ["--linux=/mnt/vmlinuz", "--initrd=/mnt/initrd.zst", "--cmdline=@/mnt/cmdline"]
+    names = ["--os-release=@/mnt/os-release", f"--uname={staged.kernel}"]
+    keys = ["--secureboot-private-key=/mnt/db.key", "--secureboot-certificate=/mnt/db.crt"]
+    with pair.key_lent_to(out):
+        tools.run(out, ["ukify", "build", *parts, *names, "--signtool=sbsign", *keys, "--output=/mnt/uki.efi"])
+        tools.run(out, ["sbsign", "--key=/mnt/db.key", "--cert=/mnt/db.crt", "--output=/mnt/loader.efi", LOADER])
     return out / "uki.efi"
 
 
-def make_disk(out: Path, verity: Verity, *, tools: Tools, version: str) -> Path:
+def make_disk(recipe: Path, out: Path, verity: Verity, *, tools: Tools, version: str) -> Path:
     """disk.raw: the partitions of the A slot and an ESP; the machine adds the others at its first boot."""
-    esp = out / "esp"
-    for name, source in {
-        "EFI/BOOT/BOOTX64.EFI": "loader.efi",
-        f"EFI/Linux/{version}+{TRIES}.efi": "uki.efi",
-    }.items():
-        (esp / name).parent.mkdir(parents=True, exist_ok=True)
-        (out / source).replace(esp / name) if source == "loader.efi" else shutil.copyfile(out / source, esp / name)
-    (esp / "loader").mkdir(exist_ok=True)
-    (esp / "loader/loader.conf").write_text("timeout 0\nsecure-boot-enroll off\neditor no\n")
-    definitions = out / "repart.d"
-    definitions.mkdir(exist_ok=True)
-    for name, lines in partitions(verity).items():
-        (definitions / name).write_text("[Partition]\n" + "".join(f"{line}\n" for line in lines))
+    shutil.copytree(recipe / "esp", out / "esp")
+    for name, source in (("EFI/BOOT/BOOTX64.EFI", "loader.efi"), (f"EFI/Linux/{version}+{TRIES}.efi", "uki.efi")):
+        (out / "esp" / name).parent.mkdir(parents=True)
+        shutil.copyfile(out / source, out / "esp" / name)
+    shutil.copytree(recipe / "repart", out / "repart.d")
+    for name, identity in (("20-usr.conf", verity.data_uuid), ("21-verity.conf", verity.hash_uuid)):
+        (out / "repart.d" / f"{name}.d").mkdir()
+        (out / "repart.d" / f"{name}.d" / "uuid.conf").write_text(f"[Partition]\nUUID={identity}\n")
     tools.run(
         out,
         [
@@ -195,49 +143,9 @@ def make_disk(out: Path, verity: Verity, *, tools: Tools, version: str) -> Path:
             "--definitions=/mnt/repart.d",
             "--root=/mnt",
         ]
-        + [
-            f"--seed={uuid.uuid5(NAMESPACE, verity.root_hash)}",
-            "--offline=yes",
-            "--no-pager",
-            "/mnt/disk.raw",
-        ],
+        + [f"--seed={uuid.uuid5(NAMESPACE, verity.root_hash)}", "--offline=yes", "--no-pager", "/mnt/disk.raw"],
         env={"SOURCE_DATE_EPOCH": "0"},
     )
     for name in ("repart.d", "esp"):
         shutil.rmtree(out / name)
     return out / "disk.raw"
-
-
-def partitions(verity: Verity) -> dict[str, tuple[str, ...]]:
-    """Definitions for the disk that is built; os/usr/lib/repart.d holds those of the machine."""
-    return {
-        "10-esp.conf": (
-            "Type=esp",
-            "Label=esp",
-            "Format=vfat",
-            "CopyFiles=/esp:/",
-            "SizeMinBytes=1G",
-            "SizeMaxBytes=1G",
-        ),
-        "20-usr.conf": (
-            "Type=usr",
-            "Label=usr-a",
-            "CopyBlocks=/usr.erofs",
-            f"UUID={verity.data_uuid}",
-            "ReadOnly=yes",
-        )
-        + ("SizeMinBytes=2G", "SizeMaxBytes=2G"),
-        "21-verity.conf": (
-            "Type=usr-verity",
-            "Label=usr-a-verity",
-            "CopyBlocks=/usr.verity",
-            f"UUID={verity.hash_uuid}",
-        )
-        + ("ReadOnly=yes", "SizeMinBytes=64M", "SizeMaxBytes=64M"),
-        "22-sig.conf": (
-            "Type=usr-verity-sig",
-            "Label=usr-a-verity-sig",
-            "CopyBlocks=/usr.verity-sig",
-            "ReadOnly=yes",
-        ),
-    }

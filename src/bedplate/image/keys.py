@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedplate.host.files import folder_in_one_step
+from bedplate.host.files import folder_in_one_step, write_atomically
 from bedplate.image.tools import Tools
 from bedplate.model.errors import UserError
 
@@ -26,6 +28,16 @@ class SigningPair:
     @property
     def certificate(self) -> Path:
         return self.folder / "db.crt"
+
+    @contextmanager
+    def key_lent_to(self, folder: Path) -> Iterator[None]:
+        """The private key as db.key in `folder`, where signing programs look, for as long as the block lasts."""
+        lent = folder / "db.key"
+        try:
+            write_atomically(lent, self.key.read_bytes(), mode=0o600)
+            yield
+        finally:
+            lent.unlink(missing_ok=True)
 
 
 def development_pair(folder: Path, tools: Tools) -> SigningPair:

@@ -40,6 +40,7 @@ class Staged:
     root: Path
     kept: tuple[Kept, ...]
     kernel: str
+    rules: UsrRules
 
 
 def stage(sources: Sources, rules: UsrRules, root: Path, *, tools: Tools, version: str) -> Staged:
@@ -62,7 +63,7 @@ def stage(sources: Sources, rules: UsrRules, root: Path, *, tools: Tools, versio
     enable_units(root, rules)
     (root / "usr/lib/os-release").unlink(missing_ok=True)
     (root / "usr/lib/os-release").write_text(os_release(version))
-    return Staged(root, kept, kernel)
+    return Staged(root, kept, kernel, rules)
 
 
 def component_files(components: Mapping[str, Path]) -> dict[str, Path]:
