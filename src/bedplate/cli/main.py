@@ -13,7 +13,7 @@ from typing import Annotated, TextIO
 import typer
 from typer.main import get_command
 
-from bedplate.cli import components
+from bedplate.cli import components, image
 from bedplate.cli.context import places
 from bedplate.host.clock import SystemClock
 from bedplate.model.errors import BedplateError, OurError
@@ -31,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(components.app, name="components")
+app.add_typer(image.app, name="image")
 
 
 @dataclass

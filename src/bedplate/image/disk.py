@@ -39,7 +39,7 @@ class Verity:
 
 
 def make_erofs(out: Path, *, tools: Tools, version: str) -> Path:
-    """usr.erofs: not compressed, times at zero, owned by root; a function of the files alone."""
+    """usr.erofs of out/root/usr: not compressed, times at zero, owned by root; a function of the files alone."""
     identity = uuid.uuid5(NAMESPACE, version)
     argv = [
         "mkfs.erofs",
@@ -48,10 +48,10 @@ def make_erofs(out: Path, *, tools: Tools, version: str) -> Path:
         "-T0",
         f"-U{identity}",
         "-x-1",
-        "/mnt/out/usr.erofs",
+        "/mnt/usr.erofs",
         "/mnt/root/usr",
     ]
-    tools.run(out.parent, argv)
+    tools.run(out, argv)
     return out / "usr.erofs"
 
 
@@ -109,7 +109,7 @@ def make_uki(
 
     Makes loader.efi, systemd-boot with the same signature, as well; db.crt lies in `out` already.
     """
-    (out / "initrd.cpio").write_bytes(initrd(staged, staged.rules.initrd))
+    (out / "initrd.cpio").write_bytes(initrd(staged, staged.rules.initrd, tools=tools))
     tools.run(out, ["zstd", "--quiet", "--force", "-3", "/mnt/initrd.cpio", "-o", "/mnt/initrd.zst"])
     (out / "cmdline").write_text(command_line((recipe / "cmdline").read_text(), verity))
     shutil.copyfile(kernel, out / "vmlinuz")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from bedplate.image.cpio import FOLDER, LINK, Entry, archive
-from bedplate.image.stage import Staged, needed_libraries, package_files
+from bedplate.image.stage import INDEX_SOURCES, Staged, copy, needed_libraries, package_files
+from bedplate.image.tools import Tools
 from bedplate.image.usr import InitrdRules, closure, matcher, modules_with_dependencies
 
 # What makes the kernel and systemd take the archive for an initrd; all of it points into /usr.
@@ -25,8 +27,8 @@ FIXED = {
 EMPTY_FOLDERS = ("dev", "proc", "run", "sys", "sysroot", "tmp", "var")
 
 
-def initrd(staged: Staged, rules: InitrdRules) -> bytes:
-    """The archive, not compressed."""
+def initrd(staged: Staged, rules: InitrdRules, *, tools: Tools) -> bytes:
+    """The archive, not compressed. Its module index is its own, since the whole one names modules it lacks."""
     files = package_files(staged.root)
     kept = closure(
         dict.fromkeys([*rules.executables, *rules.libraries, *filter(matcher(rules.data), files)], "rule"),
@@ -34,21 +36,26 @@ def initrd(staged: Staged, rules: InitrdRules) -> bytes:
         needed=lambda path: needed_libraries(files[path], files),
     )
     entries = [_entry(staged.root, item.path) for item in kept]
-    entries += [_entry(staged.root, path) for path in module_files(staged, rules)]
+    entries += module_entries(staged, rules, tools)
     entries += [Entry(path, LINK, target) for path, target in FIXED.items()]
     unique = {entry.path: entry for entry in entries}
     ordered = sorted(unique.values(), key=lambda entry: entry.path)
     return archive([*(Entry(path, FOLDER) for path in folders(unique)), *ordered])
 
 
-def module_files(staged: Staged, rules: InitrdRules) -> Iterable[str]:
-    base = f"usr/lib/modules/{staged.kernel}"
+def module_entries(staged: Staged, rules: InitrdRules, tools: Tools) -> Iterable[Entry]:
+    """The modules with an index of just them."""
+    base = Path("usr/lib/modules") / staged.kernel
     index = (staged.root / base / "modules.dep").read_text()
-    for path in modules_with_dependencies(rules.modules, index):
-        yield f"{base}/{path}"
-    for file in sorted((staged.root / base).glob("modules.*")):
-        if file.suffix != ".order":
-            yield f"{base}/{file.name}"
+    wanted = [base / path for path in modules_with_dependencies(rules.modules, index)]
+    with tempfile.TemporaryDirectory(dir=staged.root.parent) as scratch:
+        small = Path(scratch)
+        for path in [*wanted, *(base / name for name in INDEX_SOURCES)]:
+            copy(staged.root / path, small / path)
+        tools.run(small, ["depmod", "--basedir=/mnt/usr", staged.kernel])
+        for path in [*wanted, *sorted(file.relative_to(small) for file in (small / base).glob("modules.*"))]:
+            if path.name not in INDEX_SOURCES:
+                yield _entry(small, str(path))
 
 
 def folders(paths: Iterable[str]) -> list[str]:

@@ -21,6 +21,7 @@ COMPONENT_FOLDERS = {
     "loopback": "usr/lib/cni",
     "portmap": "usr/lib/cni",
 }
+INDEX_SOURCES = ("modules.builtin", "modules.builtin.modinfo", "modules.order")
 FACTORY = ("ssl/certs/ca-certificates.crt", "protocols", "services", "ethertypes")
 
 
@@ -127,7 +128,7 @@ def stage_modules(packages: Path, root: Path, wanted: Sequence[str], tools: Tool
         (target / path).write_bytes(
             lzma.decompress(packed.read_bytes()) if packed.exists() else (source / path).read_bytes()
         )
-    for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+    for name in INDEX_SOURCES:
         copy(source / name, target / name)
     order = target / "modules.order"
     order.write_text("".join(f"{unpacked_name(line)}\n" for line in order.read_text().splitlines()))
