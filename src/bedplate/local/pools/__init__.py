@@ -1,0 +1,1 @@
+"""Node pools of a local cluster: what each should be, what there is, and the machines in between."""

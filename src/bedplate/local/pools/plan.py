@@ -1,0 +1,80 @@
+"""From the pools that should be and the machines that are to the list of what to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from bedplate.local.cell.network import NUMBERS
+from bedplate.model.errors import UserError
+from bedplate.model.machines import Machine, MachineState
+from bedplate.model.pools import NodePool
+
+
+class Deed(Enum):
+    CREATE = "create"
+    POWER_ON = "power on"
+    DELETE = "delete"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineAction:
+    """What to do with one machine, and why; `number` decides its address."""
+
+    deed: Deed
+    name: str
+    number: int
+    pool: str
+    reason: str
+
+
+def plan_machines(pools: Sequence[NodePool], machines: Sequence[Machine]) -> tuple[MachineAction, ...]:
+    """Every machine with what is to become of it, those to be deleted first, so that their numbers come free.
+
+    A pool that shrinks loses the machines with the highest numbers. Raises `UserError` when there are
+    more machines than a cell has addresses.
+    """
+    wanted = {pool.name: pool.count for pool in pools}
+    kept: list[MachineAction] = []
+    deleted: list[MachineAction] = []
+    counts = dict.fromkeys(wanted, 0)
+    for machine in sorted(machines, key=lambda machine: machine.number):
+        if machine.pool not in wanted:
+            deleted.append(_act(Deed.DELETE, machine, f"there is no pool {machine.pool} any more"))
+        elif counts[machine.pool] == wanted[machine.pool]:
+            deleted.append(_act(Deed.DELETE, machine, f"pool {machine.pool} has count {wanted[machine.pool]}"))
+        else:
+            counts[machine.pool] += 1
+            kept.append(_kept(machine))
+    free = _free_numbers({action.number for action in kept})
+    created = [_create(pool, number) for pool in pools for number in _take(free, pool.count - counts[pool.name])]
+    return (*deleted, *kept, *created)
+
+
+def _kept(machine: Machine) -> MachineAction:
+    if machine.state is MachineState.STOPPED:
+        return _act(Deed.POWER_ON, machine, "it is off")
+    return _act(Deed.KEEP, machine, "it runs")
+
+
+def _act(deed: Deed, machine: Machine, reason: str) -> MachineAction:
+    return MachineAction(deed, machine.name, machine.number, machine.pool, reason)
+
+
+def _create(pool: NodePool, number: int) -> MachineAction:
+    return MachineAction(
+        Deed.CREATE, f"{pool.name}-{number}", number, pool.name, f"pool {pool.name} has count {pool.count}"
+    )
+
+
+def _free_numbers(taken: set[int]) -> Iterator[int]:
+    return (number for number in NUMBERS if number not in taken)
+
+
+def _take(free: Iterator[int], count: int) -> list[int]:
+    taken = [number for number, _ in zip(free, range(count), strict=False)]
+    if len(taken) < count:
+        raise UserError(f"A local cluster has at most {len(NUMBERS)} machines.", resolution="Choose a smaller count.")
+    return taken
