@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -54,9 +55,17 @@ def have_image(root: Path, *, keys: Path | None = None, mirror: str | None = Non
     """The image of a checkout with the programs that go into it, all built where the cache lacks them."""
     runner = SystemRunner()
     programs = build_components(root=root, places=places(), runner=runner, report=report(), role=Role.IMAGE)
+    return image_of(root, programs, keys=keys, mirror=mirror)
+
+
+def image_of(root: Path, programs: Mapping[str, Path], *, keys: Path | None = None, mirror: str | None = None) -> Image:
+    """The image of a checkout, of programs that are built; those that do not go into it are left out."""
+    runner = SystemRunner()
+    catalogue = read_catalogue(root / "components")
+    names = {tool.name for component in catalogue for tool in component.tools if tool.role is Role.IMAGE}
     order = ImageOrder(
         recipe=root / "os",
-        programs=programs,
+        programs={name: path for name, path in programs.items() if name in names},
         version=recipe_version(root),
         mirror=mirror or host_mirror(runner),
         keys=keys,

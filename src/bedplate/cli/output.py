@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum, StrEnum
 from operator import attrgetter
-from typing import Annotated, Protocol, TextIO, TypeAlias
+from typing import Annotated, Any, ClassVar, Protocol, TextIO, TypeAlias
 
 import msgspec
 import typer
@@ -33,7 +33,7 @@ OutputOption: TypeAlias = Annotated[
 class Dataclass(Protocol):
     """Any instance of a dataclass."""
 
-    __dataclass_fields__: dict[str, object]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 Row: TypeAlias = msgspec.Struct | Dataclass

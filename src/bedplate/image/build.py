@@ -56,10 +56,14 @@ class ImageOrder:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A finished image: `disk` is what a machine boots, `certificate` what its firmware has to trust."""
+    """A finished image: `disk` is what a machine boots, `certificate` what its firmware has to trust.
+
+    `tools` is the tree of build tools that it was made with.
+    """
 
     folder: Path
     manifest: Manifest
+    tools: Path
 
     @property
     def disk(self) -> Path:
@@ -81,7 +85,7 @@ def build_image(order: ImageOrder, *, places: Places, runner: Runner, report: Re
         folder = places.cache / "images" / order_key(order, pair, packages)
         if folder.is_dir():
             report.skipped("Image", "unchanged")
-            return Image(folder, read_manifest(folder))
+            return Image(folder, read_manifest(folder), tools.tree)
         remove_leftovers(folder)
         with report.step("Image") as step, folder_in_one_step(folder) as scratch:
             version = str(order.version)
@@ -100,7 +104,7 @@ def build_image(order: ImageOrder, *, places: Places, runner: Runner, report: Re
             make_disk(order.recipe, scratch, verity, tools=tools, version=version)
             write_manifest(scratch, describe(scratch, staged, packages, order, verity))
             clear(scratch)
-    return Image(folder, read_manifest(folder))
+    return Image(folder, read_manifest(folder), tools.tree)
 
 
 def describe(folder: Path, staged: Staged, packages: Path, order: ImageOrder, verity: Verity) -> Manifest:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import msgspec
 
 from bedplate.host.clock import Clock
+from bedplate.host.files import write_atomically
 from bedplate.host.report import Report
 from bedplate.host.run import Runner
 from bedplate.local import addons, images, registry
@@ -19,9 +21,11 @@ from bedplate.local.approver import approver_process
 from bedplate.local.cell.client import OpenCell, find_cell, open_cell
 from bedplate.local.cell.lan import Lan
 from bedplate.local.controlplane import ControlPlane, Programs, control_plane_processes
+from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.oci import Image
 from bedplate.local.pki import ensure_pki
 from bedplate.local.setup import api_client, wait_ready, write_admin_kubeconfigs, write_kubeconfigs
+from bedplate.model.errors import OurError, UserError
 from bedplate.model.plans import Action, Verb
 
 API_PORT = 6443
@@ -29,20 +33,26 @@ REGISTRY_RELAY = 5075
 PAUSE = "pause"
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterOrder:
-    """What a cluster is made of.
+RECORD = "cluster.json"
 
-    `folder` keeps its state; `programs` are by tool name; `manifests` is the folder of add-ons;
-    `debian` a Debian tree that has nft. `kubernetes` and `coredns` are versions, with which images are tagged.
+
+class ClusterOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a cluster is made of; kept in its folder, so that later commands find all of it there.
+
+    `programs` are by tool name; `manifests` is the folder of add-ons; `debian` a Debian tree that has nft;
+    `image` the folder of the node image that new machines get, `firmware` a cache of firmware variables.
+    `kubernetes` and `coredns` are versions, with which images are tagged.
     """
 
-    folder: Path
-    programs: Mapping[str, Path]
+    programs: dict[str, Path]
     manifests: Path
     debian: Path
+    image: Path
+    image_version: str
+    firmware: Path
     kubernetes: str
     coredns: str
+    accelerator: Accelerator
     name: str = "local"
     api_port: int = API_PORT
     registry_port: int = REGISTRY_RELAY
@@ -55,39 +65,85 @@ class ClusterOrder:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster that is up: its cell, its network and what the control plane is made of."""
+    """A cluster that is up: its folder, its cell, and what the control plane is made of."""
 
+    folder: Path
     order: ClusterOrder
     cell: OpenCell
-    lan: Lan
     plane: ControlPlane
+
+    @property
+    def lan(self) -> Lan:
+        return Lan(self.cell, self.folder / "lan")
 
     @property
     def kubeconfig(self) -> Path:
         """The administrator's, for people on this computer."""
-        return self.order.folder / "admin.yaml"
+        return self.folder / "admin.yaml"
+
+    @property
+    def pools(self) -> Path:
+        """The folder of the node pools."""
+        return self.folder / "pools"
 
     def api(self) -> httpx.Client:
         """The API server, as the administrator."""
         return api_client(self.plane.pki, "admin", server=self.order.server)
 
 
-def bring_up(order: ClusterOrder, *, runner: Runner, clock: Clock, report: Report) -> Cluster:
+def open_cluster(folder: Path, clock: Clock) -> Cluster:
+    """The cluster of `folder` that is up. Raises `UserError` when it is not."""
+    cell = find_cell(folder / "cell", clock=clock)
+    if cell is None:
+        raise UserError("The local cluster is not up.", resolution="Start it with `bedplate cluster up`.")
+    order = read_order(folder)
+    return Cluster(folder, order, cell, control_plane(folder, order, clock))
+
+
+def read_order(folder: Path) -> ClusterOrder:
+    """Raises `OurError` when what is kept cannot be read."""
+    try:
+        return msgspec.json.decode((folder / RECORD).read_bytes(), type=ClusterOrder, dec_hook=_decode_path)
+    except (OSError, msgspec.MsgspecError) as problem:
+        raise OurError(
+            f"{folder / RECORD} does not tell what the cluster is made of.",
+            details=str(problem),
+            resolution="Remove the cluster with `bedplate cluster down --all`, then make it anew.",
+        ) from problem
+
+
+def _decode_path(kind: type, value: object) -> Path:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
+def control_plane(folder: Path, order: ClusterOrder, clock: Clock) -> ControlPlane:
+    """The control plane as values; makes certificates where they are missing or end soon."""
+    programs = Programs(
+        etcd=order.programs["etcd"],
+        kube_apiserver=order.programs["kube-apiserver"],
+        kube_controller_manager=order.programs["kube-controller-manager"],
+        kube_scheduler=order.programs["kube-scheduler"],
+    )
+    return ControlPlane(folder, programs, ensure_pki(folder / "pki", clock))
+
+
+def bring_up(folder: Path, order: ClusterOrder, *, runner: Runner, clock: Clock, report: Report) -> Cluster:
     """Start what does not run, wait until it answers, and bring add-ons and images up to date."""
     with report.step("Control plane") as step:
-        cluster = _start(order, clock)
+        cluster = _start(folder, order, clock)
         with api_client(cluster.plane.pki, "first-admin", server=order.server) as api:
             seconds = wait_ready(api, clock)
         step.note("ran already" if cluster.cell.reused else f"ready {seconds:.1f} s after its start")
     with report.step("Add-ons"):
-        values = addons.addon_values(cluster.plane.addresses, kubernetes=order.kubernetes, coredns=order.coredns)
         addons.install(
             runner,
             kubectl=order.programs["kubectl"],
-            first_admin=order.folder / "first-admin.yaml",
+            first_admin=folder / "first-admin.yaml",
             admin=cluster.kubeconfig,
             folder=order.manifests,
-            values=values,
+            values=addon_values(cluster),
         )
     with report.step("Container images") as step:
         actions = push_images(order, runner, clock)
@@ -96,34 +152,34 @@ def bring_up(order: ClusterOrder, *, runner: Runner, clock: Clock, report: Repor
     return cluster
 
 
-def _start(order: ClusterOrder, clock: Clock) -> Cluster:
-    pki = ensure_pki(order.folder / "pki", clock)
-    programs = Programs(
-        etcd=order.programs["etcd"],
-        kube_apiserver=order.programs["kube-apiserver"],
-        kube_controller_manager=order.programs["kube-controller-manager"],
-        kube_scheduler=order.programs["kube-scheduler"],
-    )
-    plane = ControlPlane(order.folder, programs, pki)
+def addon_values(cluster: Cluster) -> dict[str, str]:
+    """What the manifests of this cluster are filled in with."""
+    order = cluster.order
+    return addons.addon_values(cluster.plane.addresses, kubernetes=order.kubernetes, coredns=order.coredns)
+
+
+def _start(folder: Path, order: ClusterOrder, clock: Clock) -> Cluster:
+    plane = control_plane(folder, order, clock)
+    write_atomically(folder / RECORD, msgspec.json.encode(order, enc_hook=str))
     write_kubeconfigs(plane, cluster=order.name)
-    write_admin_kubeconfigs(pki, order.folder, cluster=order.name, relay=order.server)
-    registry.write_registry_config(order.folder)
+    write_admin_kubeconfigs(plane.pki, folder, cluster=order.name, relay=order.server)
+    registry.write_registry_config(folder)
     relays = {
         order.api_port: f"{GATEWAY}:{plane.addresses.api_port}",
         order.registry_port: f"{GATEWAY}:{REGISTRY_PORT}",
     }
-    cell = open_cell(order.folder / "cell", relays=relays, clock=clock)
-    lan = Lan(cell, order.folder / "lan")
-    lan.prepare()
+    cell = open_cell(folder / "cell", relays=relays, clock=clock)
+    cluster = Cluster(folder, order, cell, plane)
+    cluster.lan.prepare()
     running = {process.name for process in cell.list() if process.state == "running"}
     for spec in (
         *control_plane_processes(plane),
-        registry.registry_process(order.folder),
+        registry.registry_process(folder),
         approver_process(plane, python=Path(sys.executable)),
     ):
         if spec.name not in running:
             cell.start(spec)
-    return Cluster(order, cell, lan, plane)
+    return cluster
 
 
 def push_images(order: ClusterOrder, runner: Runner, clock: Clock) -> list[Action]:
@@ -140,8 +196,3 @@ def push_images(order: ClusterOrder, runner: Runner, clock: Clock) -> list[Actio
     with registry.registry_client(f"http://127.0.0.1:{order.registry_port}") as client:
         registry.wait_for_registry(client, clock)
         return [registry.push(client, name, tag, make()) for (name, tag), make in made.items()]
-
-
-def find_cluster(order: ClusterOrder, clock: Clock) -> OpenCell | None:
-    """The cell of a cluster that is up, or `None`."""
-    return find_cell(order.folder / "cell", clock=clock)

@@ -1,0 +1,155 @@
+"""`bedplate cluster`: a control plane on this computer, and everything that nodes need of it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from bedplate.cli.components import CHECKOUT, RootOption
+from bedplate.cli.context import progress_console, report
+from bedplate.cli.local import changing, cluster_folder, make_order
+from bedplate.cli.output import OutputFormat, OutputOption, emit
+from bedplate.host.clock import SystemClock
+from bedplate.host.files import write_atomically
+from bedplate.host.run import SystemRunner
+from bedplate.local.addons import fill
+from bedplate.local.cell.client import find_cell
+from bedplate.local.cluster import Cluster, addon_values, bring_up, read_order
+from bedplate.local.pools.reconcile import reconcile
+from bedplate.local.pools.store import read_pools, write_pool
+from bedplate.model.pools import NodePool, PoolMode
+
+app = typer.Typer(help="The local cluster.", no_args_is_help=True, rich_markup_mode=None)
+
+FIRST_POOL = "system"
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The local cluster in a few words."""
+
+    name: str
+    state: str
+    server: str
+    kubernetes: str
+    node_image: str
+    acceleration: str
+    kubeconfig: Path | None
+
+
+class Running(msgspec.Struct, frozen=True):
+    """One process of the cluster."""
+
+    process: str
+    state: str
+    restarts: int
+    seconds: float
+
+
+@app.command()
+def up(
+    *,
+    nodes: Annotated[int, typer.Option("--nodes", min=0, help="Nodes of the first pool, where there is none yet.")] = 2,
+    root: RootOption = CHECKOUT,
+) -> None:
+    """Bring up a cluster with one pool of nodes; what is there already is used.
+
+    Builds what the cache lacks: some 20 minutes the first time on two cores.
+    """
+    with changing("bringing up the local cluster"):
+        order = make_order(root)
+        runner, clock = SystemRunner(), SystemClock()
+        cluster = bring_up(cluster_folder(), order, runner=runner, clock=clock, report=report())
+        if not read_pools(cluster.pools):
+            write_pool(cluster.pools, first_pool(cluster, nodes))
+        reconcile(cluster, runner=runner, clock=clock, report=report())
+    _say_what_next(cluster)
+
+
+def first_pool(cluster: Cluster, count: int) -> NodePool:
+    order = cluster.order
+    return NodePool(
+        name=FIRST_POOL,
+        node_image_version=order.image_version,
+        orchestrator_version=order.kubernetes.removeprefix("v"),
+        count=count,
+        mode=PoolMode.SYSTEM if count else PoolMode.USER,
+    )
+
+
+def _say_what_next(cluster: Cluster) -> None:
+    """Put kubectl and the demo where a short path names them, and tell of them."""
+    shortcuts = cluster.folder / "bin"
+    shortcuts.mkdir(exist_ok=True)
+    link = shortcuts / "kubectl"
+    link.unlink(missing_ok=True)
+    link.symlink_to(cluster.order.programs["kubectl"])
+    demo = cluster.folder / "demo.yaml"
+    write_atomically(demo, fill(cluster.order.manifests, "demo", addon_values(cluster)))
+    progress_console().print(
+        "\nThe cluster is up. Try:\n\n"
+        f"  export KUBECONFIG={cluster.kubeconfig} PATH={shortcuts}:$PATH\n"
+        "  kubectl get nodes -o wide\n"
+        f"  kubectl apply -f {demo} && kubectl get pods -o wide\n"
+        "  ./dev bedplate node console system-1\n\n"
+        "./dev down stops it, ./dev down --all forgets it.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def down(
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Remove its state too: nodes, pools, certificates.")
+    ] = False,
+) -> None:
+    """Stop the local cluster: nothing of it runs afterwards."""
+    with changing("taking down the local cluster"):
+        folder = cluster_folder()
+        cell = find_cell(folder / "cell")
+        if cell is None:
+            report().skipped("Cluster", "it is not up")
+        else:
+            with report().step("Cluster"):
+                cell.shutdown()
+        if everything and folder.exists():
+            with report().step("State"):
+                shutil.rmtree(folder)
+
+
+@app.command()
+def status(*, output: OutputOption = OutputFormat.table) -> None:
+    """Show whether the local cluster is up, and what it is made of."""
+    folder = cluster_folder()
+    if not folder.exists():
+        emit(Status("local", "not made yet", "", "", "", "", None), output=output)
+        return
+    order = read_order(folder)
+    state = "up" if find_cell(folder / "cell") else "down"
+    emit(
+        Status(
+            name=order.name,
+            state=state,
+            server=order.server,
+            kubernetes=order.kubernetes,
+            node_image=order.image_version,
+            acceleration=order.accelerator.value,
+            kubeconfig=folder / "admin.yaml",
+        ),
+        output=output,
+    )
+
+
+@app.command()
+def processes(*, output: OutputOption = OutputFormat.table) -> None:
+    """List what runs for the local cluster."""
+    cell = find_cell(cluster_folder() / "cell")
+    listed = cell.list() if cell else ()
+    rows = [Running(each.name, each.state, each.restarts, each.seconds) for each in listed]
+    columns = {"Process": "process", "State": "state", "Restarts": "restarts", "Seconds": "seconds"}
+    emit(rows, output=output, columns=columns)

@@ -1,0 +1,57 @@
+"""What the commands of the local cluster share: its folder, what it is made of, and bringing pools about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bedplate.cli.context import places, report
+from bedplate.cli.image import image_of
+from bedplate.host.clock import SystemClock
+from bedplate.host.locks import alone
+from bedplate.host.run import SystemRunner
+from bedplate.image.components.build import build_components
+from bedplate.image.components.catalogue import read_catalogue
+from bedplate.local.addons import manifests_folder
+from bedplate.local.cluster import API_PORT, REGISTRY_RELAY, Cluster, ClusterOrder, open_cluster
+from bedplate.local.machines.kvm import choose_acceleration
+
+NAME = "local"
+
+
+def cluster_folder() -> Path:
+    return places().state / "clusters" / NAME
+
+
+def the_cluster() -> Cluster:
+    """The local cluster, which has to be up."""
+    return open_cluster(cluster_folder(), SystemClock())
+
+
+@contextmanager
+def changing(doing: str) -> Iterator[None]:
+    """Hold the cluster for a block: two commands that change it at once would undo each other's work."""
+    with alone(cluster_folder().parent / f"{NAME}.lock", doing=doing):
+        yield
+
+
+def make_order(root: Path) -> ClusterOrder:
+    """What the cluster of a checkout is made of, everything built where the cache lacks it."""
+    runner = SystemRunner()
+    programs = build_components(root=root, places=places(), runner=runner, report=report())
+    image = image_of(root, programs)
+    versions = {component.name: component.version for component in read_catalogue(root / "components")}
+    return ClusterOrder(
+        programs=dict(programs),
+        manifests=manifests_folder(root),
+        debian=image.tools,
+        image=image.folder,
+        image_version=image.manifest.version,
+        firmware=places().cache / "firmware",
+        kubernetes=versions["kubernetes"],
+        coredns=versions["coredns"].removeprefix("v"),
+        accelerator=choose_acceleration(runner).kind,
+        api_port=API_PORT,
+        registry_port=REGISTRY_RELAY,
+    )

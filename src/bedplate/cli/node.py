@@ -1,0 +1,59 @@
+"""`bedplate node`: the machines behind the nodes, seen from outside."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from bedplate.cli.local import the_cluster
+from bedplate.cli.output import OutputFormat, OutputOption, emit
+from bedplate.host.clock import SystemClock
+from bedplate.host.run import SystemRunner
+from bedplate.local.pools.reconcile import provider
+from bedplate.model.errors import UserError
+
+app = typer.Typer(help="Machines and their consoles.", no_args_is_help=True, rich_markup_mode=None)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The node's name.")]
+COLUMNS = {"Name": "name", "Pool": "pool", "Address": "address", "Power": "state"}
+POLL_SECONDS = 0.5
+
+
+@app.command(name="list")
+def list_nodes(*, output: OutputOption = OutputFormat.table) -> None:
+    """List the machines of every pool."""
+    emit(provider(the_cluster(), SystemRunner()).list(), output=output, columns=COLUMNS)
+
+
+@app.command()
+def show(name: NameArgument, *, output: OutputOption = OutputFormat.table) -> None:
+    """Show one machine."""
+    machines = provider(the_cluster(), SystemRunner()).list()
+    found = [machine for machine in machines if machine.name == name]
+    if not found:
+        raise UserError(f"There is no node {name}.", resolution="List them with `bedplate node list`.")
+    emit(found[0], output=output)
+
+
+@app.command()
+def console(
+    name: NameArgument,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until Ctrl-C.")] = False,
+) -> None:
+    """Print what a machine has said on its serial console.
+
+    There is no login: the console tells how the machine boots, and why it
+    does not join.
+    """
+    file = provider(the_cluster(), SystemRunner()).console(name)
+    clock = SystemClock()
+    with file.open("rb") as opened:
+        while True:
+            sys.stdout.buffer.write(opened.read())
+            sys.stdout.flush()
+            if not follow:
+                return
+            clock.sleep(POLL_SECONDS)

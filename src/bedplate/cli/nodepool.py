@@ -1,0 +1,132 @@
+"""`bedplate nodepool`: pools of nodes, in the words of `az aks nodepool`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from bedplate.cli.context import report
+from bedplate.cli.local import changing, the_cluster
+from bedplate.cli.output import OutputFormat, OutputOption, emit
+from bedplate.host.clock import SystemClock
+from bedplate.host.run import SystemRunner
+from bedplate.local.cluster import Cluster
+from bedplate.local.pools.plan import MachineAction, plan_machines
+from bedplate.local.pools.reconcile import provider, reconcile
+from bedplate.local.pools.store import find_pool, read_pools, remove_pool, write_pool
+from bedplate.model.errors import UserError
+from bedplate.model.pools import NodePool, PoolMode, require_sound
+
+app = typer.Typer(help="Pools of nodes.", no_args_is_help=True, rich_markup_mode=None)
+
+NameOption = Annotated[str, typer.Option("--name", "-n", help="The pool's name.")]
+CountOption = Annotated[int, typer.Option("--node-count", "-c", help="How many nodes it has.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")]
+COLUMNS = {
+    "Name": "name",
+    "OsSku": "os_sku",
+    "KubernetesVersion": "orchestrator_version",
+    "Count": "count",
+    "Mode": "mode",
+    "NodeImageVersion": "node_image_version",
+}
+
+
+@app.command()
+def add(
+    *,
+    name: NameOption,
+    node_count: CountOption = 1,
+    mode: Annotated[PoolMode, typer.Option("--mode", help="System pools carry what the cluster itself needs.")] = (
+        PoolMode.USER
+    ),
+    labels: Annotated[list[str] | None, typer.Option("--labels", metavar="KEY=VALUE", help="Labels of its nodes.")] = (
+        None
+    ),
+    node_taints: Annotated[
+        list[str] | None, typer.Option("--node-taints", metavar="KEY=VALUE:EFFECT", help="Taints of its nodes.")
+    ] = None,
+    dry_run: DryRunOption = False,
+    output: OutputOption = OutputFormat.table,
+) -> None:
+    """Add a pool, and wait until its nodes are Ready."""
+    cluster = the_cluster()
+    if name in {pool.name for pool in read_pools(cluster.pools)}:
+        raise UserError(f"There is a node pool {name} already.", resolution="Scale it, or choose another name.")
+    pool = NodePool(
+        name=name,
+        node_image_version=cluster.order.image_version,
+        orchestrator_version=cluster.order.kubernetes.removeprefix("v"),
+        count=node_count,
+        mode=mode,
+        node_labels=_labels(labels or ()),
+        node_taints=tuple(node_taints or ()),
+    )
+    _make_so(cluster, pool, dry_run=dry_run, output=output)
+
+
+@app.command(name="list")
+def list_pools(*, output: OutputOption = OutputFormat.table) -> None:
+    """List the pools."""
+    emit(read_pools(the_cluster().pools), output=output, columns=COLUMNS)
+
+
+@app.command()
+def show(*, name: NameOption, output: OutputOption = OutputFormat.table) -> None:
+    """Show one pool."""
+    emit(find_pool(the_cluster().pools, name), output=output)
+
+
+@app.command()
+def scale(
+    *,
+    name: NameOption,
+    node_count: CountOption,
+    dry_run: DryRunOption = False,
+    output: OutputOption = OutputFormat.table,
+) -> None:
+    """Change how many nodes a pool has; the newest go first."""
+    cluster = the_cluster()
+    pool = msgspec.structs.replace(find_pool(cluster.pools, name), count=node_count)
+    _make_so(cluster, pool, dry_run=dry_run, output=output)
+
+
+@app.command()
+def delete(*, name: NameOption, dry_run: DryRunOption = False, output: OutputOption = OutputFormat.table) -> None:
+    """Delete a pool with its nodes and what is on them."""
+    cluster = the_cluster()
+    find_pool(cluster.pools, name)
+    if dry_run:
+        _print_plan(cluster, [pool for pool in read_pools(cluster.pools) if pool.name != name], output)
+        return
+    with changing(f"deleting node pool {name}"):
+        remove_pool(cluster.pools, name)
+        reconcile(cluster, runner=SystemRunner(), clock=SystemClock(), report=report())
+
+
+def _make_so(cluster: Cluster, pool: NodePool, *, dry_run: bool, output: OutputFormat) -> None:
+    if dry_run:
+        others = [each for each in read_pools(cluster.pools) if each.name != pool.name]
+        _print_plan(cluster, [*others, require_sound(pool)], output)
+        return
+    with changing(f"changing node pool {pool.name}"):
+        write_pool(cluster.pools, pool)
+        reconcile(cluster, runner=SystemRunner(), clock=SystemClock(), report=report())
+    emit([pool], output=output, columns=COLUMNS)
+
+
+def _print_plan(cluster: Cluster, pools: list[NodePool], output: OutputFormat) -> None:
+    actions: tuple[MachineAction, ...] = plan_machines(pools, provider(cluster, SystemRunner()).list())
+    columns = {"Action": "deed", "Machine": "name", "Pool": "pool", "Reason": "reason"}
+    emit(actions, output=output, columns=columns)
+
+
+def _labels(texts: list[str] | tuple[str, ...]) -> dict[str, str]:
+    """`key=value` texts, several of them in one with commas between, as a mapping."""
+    pairs = [pair for text in texts for pair in text.split(",") if pair]
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise UserError(f"{wrong[0]!r} is not a label.", resolution="Write it as key=value.")
+    return dict(pair.split("=", 1) for pair in pairs)

@@ -1,0 +1,97 @@
+"""Makes the machines of a cluster what its pools say: the plan, its execution, and the wait until nodes are Ready."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bedplate.host.clock import Clock
+from bedplate.host.report import Report
+from bedplate.host.run import Runner
+from bedplate.local.addons import apply
+from bedplate.local.cluster import Cluster
+from bedplate.local.join import JoinTarget
+from bedplate.local.kubeconfig import bootstrap_kubeconfig
+from bedplate.local.machines.firmware import find_firmware
+from bedplate.local.machines.provider import LocalProvider
+from bedplate.local.pki import CLUSTER
+from bedplate.local.pools.plan import Deed, MachineAction, plan_machines
+from bedplate.local.pools.scale import Scaler, wait_for_nodes
+from bedplate.local.pools.store import read_pools
+from bedplate.local.pools.token import have_token
+from bedplate.model.errors import UserError
+
+READY_SECONDS = 600.0
+
+
+def provider(cluster: Cluster, runner: Runner) -> LocalProvider:
+    """The machines of the cluster."""
+    return LocalProvider(
+        cell=cluster.cell,
+        lan=cluster.lan,
+        folder=cluster.folder / "machines",
+        templates=cluster.order.firmware,
+        runner=runner,
+        firmware=find_firmware(),
+        accelerator=cluster.order.accelerator,
+    )
+
+
+def plan(cluster: Cluster, runner: Runner) -> tuple[MachineAction, ...]:
+    """What `reconcile` would do."""
+    return plan_machines(read_pools(cluster.pools), provider(cluster, runner).list())
+
+
+def reconcile(cluster: Cluster, *, runner: Runner, clock: Clock, report: Report) -> tuple[MachineAction, ...]:
+    """Carry out the plan and wait until every node is Ready; what was done."""
+    actions = plan(cluster, runner)
+    pools = {pool.name: pool for pool in read_pools(cluster.pools)}
+    with cluster.api() as api:
+        scaler = Scaler(
+            provider=provider(cluster, runner),
+            api=api,
+            target=join_target(cluster, runner, clock),
+            folder=cluster.folder,
+            image=lambda version: _image(cluster, version),
+        )
+        if any(action.deed is not Deed.KEEP for action in actions):
+            with report.step("Machines") as step:
+                scaler.carry_out(actions, pools)
+                step.note(summary(actions))
+        else:
+            report.skipped("Machines", summary(actions))
+        names = [action.name for action in actions if action.deed is not Deed.DELETE]
+        with report.step("Nodes") as step:
+            wait_for_nodes(api, names, clock, seconds=READY_SECONDS, tell=step.note)
+    return actions
+
+
+def summary(actions: Sequence[MachineAction]) -> str:
+    """`2 create, 1 keep`; `none` for no machine at all."""
+    counts = {deed: sum(action.deed is deed for action in actions) for deed in Deed}
+    return ", ".join(f"{count} {deed.value}" for deed, count in counts.items() if count) or "none"
+
+
+def join_target(cluster: Cluster, runner: Runner, clock: Clock) -> JoinTarget:
+    """What a machine needs to join this cluster."""
+
+    def make_known(manifest: bytes) -> object:
+        kubectl = cluster.order.programs["kubectl"]
+        return apply(runner, kubectl=kubectl, kubeconfig=cluster.kubeconfig, manifest=manifest)
+
+    token = have_token(cluster.folder / "token.json", clock, apply=make_known)
+    authority = cluster.plane.pki.certificate(CLUSTER).read_bytes()
+    addresses = cluster.plane.addresses
+    bootstrap = bootstrap_kubeconfig(
+        cluster=cluster.order.name, server=addresses.server, authority=authority, token=token.text
+    )
+    return JoinTarget(bootstrap, authority, addresses.cluster_dns, addresses.cluster_domain)
+
+
+def _image(cluster: Cluster, version: str) -> Path:
+    if version != cluster.order.image_version:
+        raise UserError(
+            f"The local cluster has no image {version}.",
+            resolution=f"Choose {cluster.order.image_version}, or build the other and run `bedplate cluster up`.",
+        )
+    return cluster.order.image
