@@ -18,7 +18,7 @@ from bedplate.host.files import write_atomically
 from bedplate.host.run import SystemRunner
 from bedplate.local.addons import fill
 from bedplate.local.cell.client import find_cell
-from bedplate.local.cluster import Cluster, addon_values, bring_up, read_order
+from bedplate.local.cluster import API_PORT, REGISTRY_RELAY, Cluster, addon_values, bring_up, read_order
 from bedplate.local.pools.reconcile import reconcile
 from bedplate.local.pools.store import read_pools, write_pool
 from bedplate.model.pools import NodePool, PoolMode
@@ -53,6 +53,10 @@ class Running(msgspec.Struct, frozen=True):
 def up(
     *,
     nodes: Annotated[int, typer.Option("--nodes", min=0, help="Nodes of the first pool, where there is none yet.")] = 2,
+    api_port: Annotated[int, typer.Option("--api-port", help="Port of this computer for the API server.")] = API_PORT,
+    registry_port: Annotated[
+        int, typer.Option("--registry-port", help="Port of this computer for the image registry.")
+    ] = REGISTRY_RELAY,
     root: RootOption = CHECKOUT,
 ) -> None:
     """Bring up a cluster with one pool of nodes; what is there already is used.
@@ -60,7 +64,7 @@ def up(
     Builds what the cache lacks: some 20 minutes the first time on two cores.
     """
     with changing("bringing up the local cluster"):
-        order = make_order(root)
+        order = make_order(root, api_port=api_port, registry_port=registry_port)
         runner, clock = SystemRunner(), SystemClock()
         cluster = bring_up(cluster_folder(), order, runner=runner, clock=clock, report=report())
         if not read_pools(cluster.pools):

@@ -14,7 +14,7 @@ from bedplate.host.run import SystemRunner
 from bedplate.image.components.build import build_components
 from bedplate.image.components.catalogue import read_catalogue
 from bedplate.local.addons import manifests_folder
-from bedplate.local.cluster import API_PORT, REGISTRY_RELAY, Cluster, ClusterOrder, open_cluster
+from bedplate.local.cluster import Cluster, ClusterOrder, open_cluster
 from bedplate.local.machines.kvm import choose_acceleration
 
 NAME = "local"
@@ -36,7 +36,7 @@ def changing(doing: str) -> Iterator[None]:
         yield
 
 
-def make_order(root: Path) -> ClusterOrder:
+def make_order(root: Path, *, api_port: int, registry_port: int) -> ClusterOrder:
     """What the cluster of a checkout is made of, everything built where the cache lacks it."""
     runner = SystemRunner()
     programs = build_components(root=root, places=places(), runner=runner, report=report())
@@ -52,6 +52,6 @@ def make_order(root: Path) -> ClusterOrder:
         kubernetes=versions["kubernetes"],
         coredns=versions["coredns"].removeprefix("v"),
         accelerator=choose_acceleration(runner).kind,
-        api_port=API_PORT,
-        registry_port=REGISTRY_RELAY,
+        api_port=api_port,
+        registry_port=registry_port,
     )

@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
-from bedplate.cli.local import the_cluster
+from bedplate.cli.context import report
+from bedplate.cli.local import changing, the_cluster
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.clock import SystemClock
 from bedplate.host.run import SystemRunner
-from bedplate.local.pools.reconcile import provider
+from bedplate.local.pools.nodes import wait_for_nodes
+from bedplate.local.pools.reconcile import READY_SECONDS, provider
 from bedplate.model.errors import UserError
+from bedplate.model.machines import Power
 
 app = typer.Typer(help="Machines and their consoles.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -35,6 +38,18 @@ def show(name: NameArgument, *, output: OutputOption = OutputFormat.table) -> No
     if not found:
         raise UserError(f"There is no node {name}.", resolution="List them with `bedplate node list`.")
     emit(found[0], output=output)
+
+
+@app.command()
+def restart(name: NameArgument) -> None:
+    """Press the reset button of a machine, and wait until its node is Ready again."""
+    with changing(f"restarting {name}"):
+        cluster, clock = the_cluster(), SystemClock()
+        machines = provider(cluster, SystemRunner())
+        with report().step(f"Node {name}") as step, cluster.api() as api:
+            since = clock.now()
+            machines.power(name, Power.RESET)
+            wait_for_nodes(api, {name: since}, clock, seconds=READY_SECONDS, tell=step.note)
 
 
 @app.command()

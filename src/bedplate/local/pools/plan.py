@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 
 from bedplate.local.cell.network import NUMBERS
 from bedplate.model.errors import UserError
@@ -74,7 +75,7 @@ def _free_numbers(taken: set[int]) -> Iterator[int]:
 
 
 def _take(free: Iterator[int], count: int) -> list[int]:
-    taken = [number for number, _ in zip(free, range(count), strict=False)]
+    taken = list(islice(free, count))
     if len(taken) < count:
         raise UserError(f"A local cluster has at most {len(NUMBERS)} machines.", resolution="Choose a smaller count.")
     return taken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bedplate.host.clock import Clock
@@ -15,8 +16,9 @@ from bedplate.local.kubeconfig import bootstrap_kubeconfig
 from bedplate.local.machines.firmware import find_firmware
 from bedplate.local.machines.provider import LocalProvider
 from bedplate.local.pki import CLUSTER
+from bedplate.local.pools.nodes import wait_for_nodes
 from bedplate.local.pools.plan import Deed, MachineAction, plan_machines
-from bedplate.local.pools.scale import Scaler, wait_for_nodes
+from bedplate.local.pools.scale import Scaler
 from bedplate.local.pools.store import read_pools
 from bedplate.local.pools.token import have_token
 from bedplate.model.errors import UserError
@@ -46,6 +48,7 @@ def reconcile(cluster: Cluster, *, runner: Runner, clock: Clock, report: Report)
     """Carry out the plan and wait until every node is Ready; what was done."""
     actions = plan(cluster, runner)
     pools = {pool.name: pool for pool in read_pools(cluster.pools)}
+    started = clock.now()
     with cluster.api() as api:
         scaler = Scaler(
             provider=provider(cluster, runner),
@@ -60,9 +63,9 @@ def reconcile(cluster: Cluster, *, runner: Runner, clock: Clock, report: Report)
                 step.note(summary(actions))
         else:
             report.skipped("Machines", summary(actions))
-        names = [action.name for action in actions if action.deed is not Deed.DELETE]
         with report.step("Nodes") as step:
-            wait_for_nodes(api, names, clock, seconds=READY_SECONDS, tell=step.note)
+            since = {each.name: _since(each, started) for each in actions if each.deed is not Deed.DELETE}
+            wait_for_nodes(api, since, clock, seconds=READY_SECONDS, tell=step.note)
     return actions
 
 
@@ -86,6 +89,11 @@ def join_target(cluster: Cluster, runner: Runner, clock: Clock) -> JoinTarget:
         cluster=cluster.order.name, server=addresses.server, authority=authority, token=token.text
     )
     return JoinTarget(bootstrap, authority, addresses.cluster_dns, addresses.cluster_domain)
+
+
+def _since(action: MachineAction, started: datetime) -> datetime:
+    """From when on a node's word counts: a machine that ran before may have said it long ago."""
+    return datetime.min.replace(tzinfo=UTC) if action.deed is Deed.KEEP else started
 
 
 def _image(cluster: Cluster, version: str) -> Path:

@@ -1,0 +1,86 @@
+"""The nodes as the API server sees them: which are Ready, and waiting for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import httpx
+import msgspec
+
+from bedplate.host.clock import Clock, wait_until
+from bedplate.model.errors import PeerError
+
+NODES = "/api/v1/nodes"
+POLL_SECONDS = 0.5
+
+
+class _Condition(msgspec.Struct, frozen=True, rename="camel"):
+    type: str
+    status: str
+    last_heartbeat_time: datetime
+    message: str = ""
+
+
+class _Status(msgspec.Struct, frozen=True):
+    conditions: tuple[_Condition, ...] = ()
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _Node(msgspec.Struct, frozen=True):
+    metadata: _Metadata
+    status: _Status
+
+
+class _Nodes(msgspec.Struct, frozen=True):
+    items: tuple[_Node, ...]
+
+
+def not_ready(document: bytes, since: Mapping[str, datetime]) -> dict[str, str]:
+    """Of the nodes named in `since`, those not Ready, each with why, from a NodeList (core/v1).
+
+    What a node said before its time in `since` does not count: a machine that was switched off stays
+    Ready in the API for a while.
+    """
+    nodes = {node.metadata.name: node for node in msgspec.json.decode(document, type=_Nodes).items}
+    found = {name: _why(nodes.get(name), time) for name, time in since.items()}
+    return {name: why for name, why in found.items() if why}
+
+
+def _why(node: _Node | None, since: datetime) -> str:
+    if node is None:
+        return "has not joined yet"
+    ready = next((each for each in node.status.conditions if each.type == "Ready"), None)
+    # The API keeps whole seconds.
+    if ready is None or ready.last_heartbeat_time < since.replace(microsecond=0):
+        return "has not told its state since it was switched on"
+    return "" if ready.status == "True" else ready.message or f"Ready is {ready.status}"
+
+
+def wait_for_nodes(
+    api: httpx.Client, since: Mapping[str, datetime], clock: Clock, *, seconds: float, tell: Callable[[str], None]
+) -> float:
+    """Wait until every node in `since` has been Ready after its time; the seconds that took.
+
+    `tell` gets how many are. Raises `PeerError` with what each is waiting for after `seconds`.
+    """
+
+    def missing() -> str:
+        try:
+            left = not_ready(api.get(NODES).raise_for_status().content, since)
+        except httpx.HTTPError as problem:
+            return f"the API server: {problem}"
+        tell(f"{len(since) - len(left)} of {len(since)} Ready")
+        return "\n".join(f"{name}: {why}" for name, why in left.items())
+
+    waited = wait_until(missing, clock, seconds=seconds, every=POLL_SECONDS)
+    if waited.missing:
+        raise PeerError(
+            f"Not all nodes were Ready within {seconds:g} s.",
+            details=waited.missing,
+            resolution="See what a machine says with `bedplate node console NAME`.",
+        )
+    return waited.seconds

@@ -1,0 +1,180 @@
+"""From nothing to pods on two nodes, and what such a node refuses. One cluster serves the whole file."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bedplate.host import sockets
+from bedplate.host.clock import SystemClock, wait_until
+from bedplate.host.run import Completed, ProgramFailed, SystemRunner, start
+
+pytestmark = pytest.mark.vm
+
+RUNNER, CLOCK = SystemRunner(), SystemClock()
+NODES = ("system-1", "system-2")
+UP_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Shell:
+    """The commands of a newcomer: bedplate and kubectl, with a state folder of their own."""
+
+    state: Path
+
+    @property
+    def cluster(self) -> Path:
+        return self.state / "bedplate/clusters/local"
+
+    def bedplate(self, *arguments: str, seconds: float = 900.0) -> Completed:
+        env = {"XDG_STATE_HOME": str(self.state)}
+        try:
+            return RUNNER.run([sys.executable, "-m", "bedplate.cli", *arguments], env=env, seconds=seconds)
+        except ProgramFailed as problem:
+            raise AssertionError(f"{problem.details}\n{self.consoles()}") from problem
+
+    def kubectl(self, *arguments: str, stdin: bytes | None = None, seconds: float = 300.0) -> str:
+        argv = [self.cluster / "bin/kubectl", f"--kubeconfig={self.cluster}/admin.yaml", *arguments]
+        return RUNNER.run(argv, stdin=stdin, seconds=seconds).text
+
+    def probe(self, node: str, *arguments: str) -> str:
+        """Run a program as root on a node with the node's root folder at /host, and give what it said."""
+        demo = yaml.safe_load((self.cluster / "demo.yaml").read_text().split("---")[0])
+        container = {
+            "name": "probe",
+            "image": demo["spec"]["template"]["spec"]["containers"][0]["image"],
+            "args": list(arguments),
+            "volumeMounts": [{"name": "host", "mountPath": "/host"}],
+        }
+        spec = {
+            "nodeName": node,
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "securityContext": {"runAsUser": 0, "runAsGroup": 0},
+            "containers": [container],
+            "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
+        }
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": spec}
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(pod).encode())
+        try:
+            self.kubectl("wait", "pod/probe", "--for=jsonpath={.status.containerStatuses[0].state.terminated}")
+            return self.kubectl("logs", "probe")
+        finally:
+            self.kubectl("delete", "pod", "probe", "--now")
+
+    def consoles(self) -> str:
+        """The ends of all consoles, for the message of a test that failed."""
+        files = sorted(self.cluster.glob("machines/*/console.log"))
+        return "\n".join(f"--- {file.parent.name}\n{file.read_text(errors='replace')[-3000:]}" for file in files)
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    shell = Shell(tmp_path_factory.mktemp("state"))
+    ports = (f"--api-port={free_port()}", f"--registry-port={free_port()}")
+    try:
+        shell.bedplate("cluster", "up", *ports, seconds=UP_SECONDS)
+        yield shell
+    finally:
+        shell.bedplate("cluster", "down", "--all")
+
+
+def free_port() -> int:
+    with sockets.listen_tcp(0) as door:
+        return int(door.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def demo(shell: Shell) -> tuple[str, ...]:
+    """The demo's pods, both ready."""
+    shell.kubectl("apply", "-f", str(shell.cluster / "demo.yaml"))
+    shell.kubectl("rollout", "status", "deployment/web", "--timeout=280s")
+    return tuple(shell.kubectl("get", "pods", "-l=app=web", "-o=name").split())
+
+
+def test_two_nodes_are_ready_and_tell_truly_what_they_run(shell: Shell) -> None:
+    nodes = json.loads(shell.kubectl("get", "nodes", "-o=json"))["items"]
+    status = json.loads(shell.bedplate("cluster", "status", "--output=json").stdout)
+    assert tuple(node["metadata"]["name"] for node in nodes) == NODES
+    for node in nodes:
+        info = node["status"]["nodeInfo"]
+        assert info["kubeletVersion"] == status["kubernetes"]
+        assert info["osImage"] == status["node_image"].replace("Bedplate-", "Bedplate ", 1)
+        assert info["containerRuntimeVersion"] == "containerd://2.4.2"
+        assert "deb13" in info["kernelVersion"]
+
+
+def test_a_deployment_runs_on_both_nodes(shell: Shell, demo: tuple[str, ...]) -> None:
+    placed = shell.kubectl("get", *demo, "-o=jsonpath={.items[*].spec.nodeName}").split()
+    assert sorted(placed) == list(NODES)
+
+
+def test_logs_can_be_read(shell: Shell, demo: tuple[str, ...]) -> None:
+    assert "Started HTTP server" in shell.kubectl("logs", demo[0])
+
+
+def test_a_pod_reaches_the_others_through_a_service_by_name(shell: Shell, demo: tuple[str, ...]) -> None:
+    shell.kubectl("exec", demo[0], "--", "/agnhost", "connect", "--timeout=20s", "web.default.svc.cluster.local:80")
+    with pytest.raises(ProgramFailed):
+        shell.kubectl("exec", demo[0], "--", "/agnhost", "connect", "--timeout=5s", "nothing.default.svc:80")
+
+
+def test_a_port_can_be_forwarded(shell: Shell, demo: tuple[str, ...], tmp_path: Path) -> None:
+    port = free_port()
+    argv = [shell.cluster / "bin/kubectl", f"--kubeconfig={shell.cluster}/admin.yaml", "port-forward"]
+    # It ends with the connection to the API server, when the cluster goes down.
+    start([*argv, demo[0], f"{port}:8080"], log=tmp_path / "forward.log")
+
+    def answer() -> str:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/hostname", timeout=10) as response:
+                return "" if f"pod/{response.read().decode()}" == demo[0] else "another pod"
+        except OSError as problem:
+            return str(problem)
+
+    assert wait_until(answer, CLOCK, seconds=60, every=0.5).missing == ""
+
+
+def test_writing_to_usr_is_refused(shell: Shell) -> None:
+    said = shell.probe("system-1", "mounttest", "--new_file_0644=/host/usr/altered")
+    assert "read-only file system" in said
+
+
+def test_everything_writable_is_without_programs_devices_and_setuid(shell: Shell) -> None:
+    mounts = shell.probe("system-1", "mounttest", "--file_content=/host/proc/1/mounts")
+    lines = [line.split() for line in mounts.splitlines() if line.startswith(("tmpfs ", "/dev/", "ramfs "))]
+    writable = {fields[1]: set(fields[3].split(",")) for fields in lines if "rw" in fields[3].split(",")}
+    host = {
+        where: options
+        for where, options in writable.items()
+        if not where.startswith(("/var/lib/kubelet/pods", "/run/containerd"))
+    }
+    assert {"/", "/run", "/tmp", "/var"} <= host.keys()
+    assert {where for where, options in host.items() if "noexec" not in options} == {
+        "/var/lib/containerd",
+        "/var/lib/kubelet",
+    }
+    for where, options in host.items():
+        assert {"nodev", "nosuid"} <= options, where
+
+
+def test_a_reboot_forgets_what_was_written_outside_var(shell: Shell) -> None:
+    for folder in ("", "/etc", "/var"):
+        shell.probe("system-2", "mounttest", f"--new_file_0644=/host{folder}/left-behind")
+    before = boot_id(shell, "system-2")
+    shell.bedplate("node", "restart", "system-2")
+    assert boot_id(shell, "system-2") != before
+    for folder, stays in (("", False), ("/etc", False), ("/var", True)):
+        said = shell.probe("system-2", "mounttest", f"--file_mode=/host{folder}/left-behind")
+        assert ("-rw-r--r--" in said) is stays, said
+
+
+def boot_id(shell: Shell, node: str) -> str:
+    return shell.kubectl("get", "node", node, "-o=jsonpath={.status.nodeInfo.bootID}")
