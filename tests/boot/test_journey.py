@@ -21,6 +21,7 @@ pytestmark = pytest.mark.vm
 RUNNER, CLOCK = SystemRunner(), SystemClock()
 NODES = ("system-1", "system-2")
 UP_SECONDS = 3600.0
+CONTAINERS_RUN_FROM = {"/var/lib/containerd", "/var/lib/kubelet"}
 
 
 @dataclass(frozen=True)
@@ -148,21 +149,15 @@ def test_writing_to_usr_is_refused(shell: Shell) -> None:
 
 
 def test_everything_writable_is_without_programs_devices_and_setuid(shell: Shell) -> None:
-    mounts = shell.probe("system-1", "mounttest", "--file_content=/host/proc/1/mounts")
-    lines = [line.split() for line in mounts.splitlines() if line.startswith(("tmpfs ", "/dev/", "ramfs "))]
-    writable = {fields[1]: set(fields[3].split(",")) for fields in lines if "rw" in fields[3].split(",")}
-    host = {
-        where: options
-        for where, options in writable.items()
-        if not where.startswith(("/var/lib/kubelet/pods", "/run/containerd"))
-    }
-    assert {"/", "/run", "/tmp", "/var"} <= host.keys()
-    assert {where for where, options in host.items() if "noexec" not in options} == {
-        "/var/lib/containerd",
-        "/var/lib/kubelet",
-    }
-    for where, options in host.items():
-        assert {"nodev", "nosuid"} <= options, where
+    said = shell.probe("system-1", "mounttest", "--file_content=/host/proc/1/mounts")
+    mounts = [line.split() for line in said.partition(": ")[2].splitlines() if line]
+    options = {where: set(words.split(",")) for _, where, _, words, _, _ in mounts}
+    of_pods = ("/var/lib/kubelet/pods/", "/run/containerd/", "/run/netns/")
+    writable = {where for where, words in options.items() if "rw" in words and not where.startswith(of_pods)}
+    assert {"/", "/run", "/tmp", "/var", "/dev/shm"} <= writable
+    assert {where for where in writable if "noexec" not in options[where]} == CONTAINERS_RUN_FROM
+    assert {where for where in writable if "nosuid" not in options[where]} == set()
+    assert {where for where in writable if "nodev" not in options[where]} == {"/dev", "/dev/pts"}
 
 
 def test_a_reboot_forgets_what_was_written_outside_var(shell: Shell) -> None:

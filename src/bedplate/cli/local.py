@@ -8,14 +8,15 @@ from pathlib import Path
 
 from bedplate.cli.context import places, report
 from bedplate.cli.image import image_of
+from bedplate.cli.preflight import require
 from bedplate.host.clock import SystemClock
 from bedplate.host.locks import alone
 from bedplate.host.run import SystemRunner
 from bedplate.image.components.build import build_components
 from bedplate.image.components.catalogue import read_catalogue
 from bedplate.local.addons import manifests_folder
+from bedplate.local.cell.client import find_cell
 from bedplate.local.cluster import Cluster, ClusterOrder, open_cluster
-from bedplate.local.machines.kvm import choose_acceleration
 
 NAME = "local"
 
@@ -39,6 +40,8 @@ def changing(doing: str) -> Iterator[None]:
 def make_order(root: Path, *, api_port: int, registry_port: int) -> ClusterOrder:
     """What the cluster of a checkout is made of, everything built where the cache lacks it."""
     runner = SystemRunner()
+    up = find_cell(cluster_folder() / "cell") is not None
+    acceleration = require(() if up else (api_port, registry_port))
     programs = build_components(root=root, places=places(), runner=runner, report=report())
     image = image_of(root, programs)
     versions = {component.name: component.version for component in read_catalogue(root / "components")}
@@ -51,7 +54,7 @@ def make_order(root: Path, *, api_port: int, registry_port: int) -> ClusterOrder
         firmware=places().cache / "firmware",
         kubernetes=versions["kubernetes"],
         coredns=versions["coredns"].removeprefix("v"),
-        accelerator=choose_acceleration(runner).kind,
+        accelerator=acceleration.kind,
         api_port=api_port,
         registry_port=registry_port,
     )

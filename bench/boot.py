@@ -1,0 +1,129 @@
+"""`./dev bench boot`: from power-on to Ready, where the time goes, and what a node at rest keeps in memory."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bedplate.cli.context import report
+from bedplate.host import sockets
+from bedplate.host.clock import Clock, SystemClock, wait_until
+from bedplate.host.run import Runner, SystemRunner
+from bedplate.local.cluster import Cluster, open_cluster
+from bedplate.local.pools.nodes import wait_for_nodes
+from bedplate.local.pools.reconcile import provider
+from bedplate.model.errors import OurError
+from bedplate.model.machines import Power
+from bench.figures import Figure, at_most, median, told
+
+BOOTS = 3
+NODE = "system-1"
+LIMIT = 300.0
+REST_SECONDS = 30.0
+SEEN: Mapping[str, str] = {
+    "firmware": "BdsDxe: starting Boot",
+    "loader and kernel": "Booting initrd of",
+    "initrd": "Welcome to",
+    "userspace": "Started kubelet.service",
+}
+"""Up to which line of the console each phase goes; `join` goes from the last one to Ready."""
+
+
+def measure() -> Sequence[Figure]:
+    with two_nodes() as (cluster, seconds):
+        boots = [boot(cluster, SystemRunner(), SystemClock()) for _ in range(BOOTS)]
+        total = median([sum(phases.values()) for phases in boots])
+        phases = [told(f"  of it {name}", median([each[name] for each in boots]), "s") for name in boots[0]]
+        return (
+            at_most("power-on to Ready, one node", total, "s", 90),
+            *phases,
+            at_most("./dev up, two nodes, caches warm", seconds, "s", 300),
+            *memory(cluster, SystemRunner(), SystemClock()),
+        )
+
+
+@contextmanager
+def two_nodes() -> Iterator[tuple[Cluster, float]]:
+    """A cluster as `./dev up` makes it, in a state folder of its own, and the seconds that took."""
+    runner, clock = SystemRunner(), SystemClock()
+    with tempfile.TemporaryDirectory(prefix="bedplate-bench-") as state:
+        command = [sys.executable, "-m", "bedplate.cli", "cluster"]
+        env = {"XDG_STATE_HOME": state}
+        keys = Path.home() / ".local/state/bedplate/keys"
+        if keys.exists():
+            shutil.copytree(keys, Path(state) / "bedplate/keys")
+        try:
+            with report().step("Bring up two nodes"):
+                started = clock.monotonic()
+                runner.run([*command, "up", f"--api-port={_port()}", f"--registry-port={_port()}"], env=env)
+                seconds = clock.monotonic() - started
+            yield open_cluster(Path(state) / "bedplate/clusters/local", clock), seconds
+        finally:
+            runner.run([*command, "down", "--all"], env=env)
+
+
+def _port() -> int:
+    with sockets.listen_tcp(0) as door:
+        return int(door.getsockname()[1])
+
+
+def boot(cluster: Cluster, runner: Runner, clock: Clock) -> Mapping[str, float]:
+    """Switch one machine off and on again while the other is off; the seconds of each phase."""
+    machines = provider(cluster, runner)
+    for machine in machines.list():
+        machines.power(machine.name, Power.OFF)
+    console = machines.console(NODE)
+    before = console.stat().st_size
+    with report().step("Boot one node"), cluster.api() as api:
+        since, started = clock.now(), clock.monotonic()
+        machines.power(NODE, Power.ON)
+        marks = [_when(console, before, words, clock) - started for words in SEEN.values()]
+        wait_for_nodes(api, {NODE: since}, clock, seconds=LIMIT, tell=lambda _: None)
+        marks.append(clock.monotonic() - started)
+    names = (*SEEN, "join")
+    return {name: after - earlier for name, earlier, after in zip(names, [0.0, *marks], marks, strict=False)}
+
+
+def _when(console: Path, offset: int, words: str, clock: Clock) -> float:
+    """The moment at which the console has said `words`, beyond `offset`."""
+    pattern = re.compile(words)
+
+    def missing() -> str:
+        said = console.read_bytes()[offset:].decode(errors="replace")
+        return "" if pattern.search(said) else f"{words!r} on the console"
+
+    waited = wait_until(missing, clock, seconds=LIMIT, every=0.05)
+    if waited.missing:
+        raise OurError("A machine did not boot.", details=f"There was no {waited.missing} within {LIMIT:g} s.")
+    return clock.monotonic()
+
+
+def memory(cluster: Cluster, runner: Runner, clock: Clock) -> Sequence[Figure]:
+    """What a node without pods needs, by service, from the kubelet's own metrics; 1 MB is 1,000,000 bytes."""
+
+    def kubectl(*words: str) -> str:
+        program = cluster.order.programs["kubectl"]
+        return runner.run([program, f"--kubeconfig={cluster.kubeconfig}", *words]).text
+
+    kubectl("-n=kube-system", "delete", "daemonset/kube-proxy", "deployment/coredns", "--timeout=120s")
+    with report().step("Let the node rest"):
+        clock.sleep(REST_SECONDS)
+    text = kubectl("get", "--raw", f"/api/v1/nodes/{NODE}/proxy/metrics/cadvisor")
+    used = working_sets(text)
+    services = {name: size for name, size in used.items() if name.endswith(".service")}
+    largest = sorted(services.items(), key=lambda each: -each[1])[:8]
+    return (
+        at_most("memory of a node without pods", used["/"] / 1e6, "MB", 400),
+        *(told(f"  of it {name.rpartition('/')[2]}", size / 1e6, "MB") for name, size in largest),
+    )
+
+
+def working_sets(metrics: str) -> Mapping[str, float]:
+    """Bytes in use by cgroup, page cache that could go not counted, from cAdvisor's metrics."""
+    pattern = re.compile(r'^container_memory_working_set_bytes\{[^}]*\bid="([^"]*)"[^}]*\} (\S+)', re.MULTILINE)
+    return {name: float(value) for name, value in pattern.findall(metrics)}
