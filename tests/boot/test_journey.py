@@ -65,7 +65,8 @@ class Shell:
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": spec}
         self.kubectl("apply", "-f", "-", stdin=json.dumps(pod).encode())
         try:
-            self.kubectl("wait", "pod/probe", "--for=jsonpath={.status.containerStatuses[0].state.terminated}")
+            terminated = "--for=jsonpath={.status.containerStatuses[0].state.terminated}"
+            self.kubectl("wait", "pod/probe", terminated, "--timeout=240s")
             return self.kubectl("logs", "probe")
         finally:
             self.kubectl("delete", "pod", "probe", "--now")
