@@ -15,6 +15,7 @@ import yaml
 from bedplate.host import sockets
 from bedplate.host.clock import SystemClock, wait_until
 from bedplate.host.run import Completed, ProgramFailed, SystemRunner, start
+from bedplate.local.probe import Prober
 
 pytestmark = pytest.mark.vm
 
@@ -46,30 +47,10 @@ class Shell:
         return RUNNER.run(argv, stdin=stdin, seconds=seconds).text
 
     def probe(self, node: str, *arguments: str) -> str:
-        """Run a program as root on a node with the node's root folder at /host, and give what it said."""
         demo = yaml.safe_load((self.cluster / "demo.yaml").read_text().split("---")[0])
-        container = {
-            "name": "probe",
-            "image": demo["spec"]["template"]["spec"]["containers"][0]["image"],
-            "args": list(arguments),
-            "volumeMounts": [{"name": "host", "mountPath": "/host"}],
-        }
-        spec = {
-            "nodeName": node,
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "securityContext": {"runAsUser": 0, "runAsGroup": 0},
-            "containers": [container],
-            "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
-        }
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": spec}
-        self.kubectl("apply", "-f", "-", stdin=json.dumps(pod).encode())
-        try:
-            terminated = "--for=jsonpath={.status.containerStatuses[0].state.terminated}"
-            self.kubectl("wait", "pod/probe", terminated, "--timeout=240s")
-            return self.kubectl("logs", "probe")
-        finally:
-            self.kubectl("delete", "pod", "probe", "--now")
+        image = demo["spec"]["template"]["spec"]["containers"][0]["image"]
+        prober = Prober(RUNNER, self.cluster / "bin/kubectl", self.cluster / "admin.yaml", image)
+        return prober.ask(node, *arguments)
 
     def consoles(self) -> str:
         """The ends of all consoles, for the message of a test that failed."""

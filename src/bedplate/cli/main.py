@@ -13,7 +13,7 @@ from typing import Annotated, TextIO
 import typer
 from typer.main import get_command
 
-from bedplate.cli import cluster, components, image, node, nodepool, preflight
+from bedplate.cli import cluster, components, image, node, nodepool, preflight, tour
 from bedplate.cli.context import places
 from bedplate.host.clock import SystemClock
 from bedplate.model.errors import BedplateError, OurError
@@ -36,6 +36,7 @@ app.add_typer(cluster.app, name="cluster")
 app.add_typer(nodepool.app, name="nodepool")
 app.add_typer(node.app, name="node")
 app.command()(preflight.preflight)
+app.command()(tour.tour)
 
 
 @dataclass
