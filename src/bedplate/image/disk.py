@@ -63,6 +63,13 @@ def make_verity(out: Path, pair: SigningPair, *, tools: Tools) -> Verity:
         ["veritysetup", "format", "/mnt/usr.erofs", "/mnt/usr.verity", f"--salt={salt}"]
         + [f"--uuid={uuid.uuid5(NAMESPACE, salt)}", "--root-hash-file=/mnt/roothash"],
     )
+    verity = Verity((out / "roothash").read_text().strip(), sign_root_hash(out, pair, tools=tools))
+    (out / "usr.verity-sig").write_bytes(signature_partition(verity, fingerprint(pair.certificate)))
+    return verity
+
+
+def sign_root_hash(out: Path, pair: SigningPair, *, tools: Tools) -> bytes:
+    """The signature over out/roothash in the form that the kernel checks; db.crt lies in `out` afterwards."""
     shutil.copyfile(pair.certificate, out / "db.crt")
     with pair.key_lent_to(out):
         tools.run(
@@ -70,10 +77,7 @@ def make_verity(out: Path, pair: SigningPair, *, tools: Tools) -> Verity:
             ["openssl", "smime", "-sign", "-binary", "-noattr", "-nocerts", "-in", "/mnt/roothash"]
             + ["-signer", "/mnt/db.crt", "-inkey", "/mnt/db.key", "-outform", "der", "-out", "/mnt/roothash.p7s"],
         )
-    root_hash = (out / "roothash").read_text().strip()
-    verity = Verity(root_hash, (out / "roothash.p7s").read_bytes())
-    (out / "usr.verity-sig").write_bytes(signature_partition(verity, fingerprint(pair.certificate)))
-    return verity
+    return (out / "roothash.p7s").read_bytes()
 
 
 def fingerprint(certificate: Path) -> str:
@@ -114,12 +118,19 @@ def make_uki(
     (out / "cmdline").write_text(command_line((recipe / "cmdline").read_text(), verity))
     shutil.copyfile(kernel, out / "vmlinuz")
     shutil.copyfile(staged.root / "usr/lib/os-release", out / "os-release")
+    pack_uki(out, pair, kernel=staged.kernel, tools=tools)
+    with pair.key_lent_to(out):
+        tools.run(out, ["sbsign", "--key=/mnt/db.key", "--cert=/mnt/db.crt", "--output=/mnt/loader.efi", LOADER])
+    return out / "uki.efi"
+
+
+def pack_uki(out: Path, pair: SigningPair, *, kernel: str, tools: Tools) -> Path:
+    """uki.efi of vmlinuz, initrd.zst, cmdline and os-release in `out`, signed by the pair, whose db.crt is there."""
     parts = ["--linux=/mnt/vmlinuz", "--initrd=/mnt/initrd.zst", "--cmdline=@/mnt/cmdline"]
-    names = ["--os-release=@/mnt/os-release", f"--uname={staged.kernel}"]
+    names = ["--os-release=@/mnt/os-release", f"--uname={kernel}"]
     keys = ["--secureboot-private-key=/mnt/db.key", "--secureboot-certificate=/mnt/db.crt"]
     with pair.key_lent_to(out):
         tools.run(out, ["ukify", "build", *parts, *names, "--signtool=sbsign", *keys, "--output=/mnt/uki.efi"])
-        tools.run(out, ["sbsign", "--key=/mnt/db.key", "--cert=/mnt/db.crt", "--output=/mnt/loader.efi", LOADER])
     return out / "uki.efi"
 
 

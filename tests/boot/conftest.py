@@ -1,0 +1,50 @@
+"""Real machines for tests: the image is built where the cache lacks it, and nothing runs on at the end."""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bedplate.cli.components import CHECKOUT
+from bedplate.cli.context import places, report
+from bedplate.cli.image import have_image
+from bedplate.host.run import SystemRunner
+from bedplate.image.build import Image
+from bedplate.image.packages import host_mirror
+from bedplate.image.tools import Tools, make_tools
+from bedplate.testing.vm.disks import AlteredImage, copy_image
+from bedplate.testing.vm.lab import Lab, open_lab
+
+
+@pytest.fixture(scope="session")
+def image() -> Image:
+    """The image of this checkout."""
+    return have_image(CHECKOUT)
+
+
+@pytest.fixture(scope="session")
+def tools(image: Image) -> Tools:
+    """The tools tree with which the image was built."""
+    assert image.disk.is_file()
+    runner = SystemRunner()
+    packages = CHECKOUT / "os/packages-tools.txt"
+    return make_tools(packages, places=places(), mirror=host_mirror(runner), runner=runner, report=report())
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """Machines of one test. At its end none of them may have been in trouble that the test did not announce."""
+    with open_lab(tmp_path / "lab", runner=SystemRunner(), say=logging.getLogger("vm").info) as opened:
+        yield opened
+        for vm in opened.made:
+            vm.expect_no_trouble()
+
+
+@pytest.fixture
+def altered(image: Image, tools: Tools, tmp_path: Path) -> Iterator[AlteredImage]:
+    """A copy of the image that the test may spoil. It is large, so it does not wait for pytest to tidy up."""
+    folder = tmp_path / "altered"
+    yield copy_image(image.folder, folder, tools=tools)
+    shutil.rmtree(folder)
