@@ -6,12 +6,12 @@ import pytest
 
 from bedplate.host.run import Completed
 from bedplate.local.machines.kvm import PASSED, choose_acceleration, probe_image
-from bedplate.local.machines.qemu import Accelerator, Firmware, Resources, argv, fw_cfg_name
+from bedplate.local.machines.qemu import Accelerator, Firmware, Resources, argv, fw_cfg_name, machine_uuid
 from bedplate.model.errors import MachineError, UserError
 from bedplate.testing.runner import FakeRunner, completed
 
 FIRMWARE = Firmware(Path("/ovmf/code.fd"), Path("/ovmf/vars.fd"))
-RESOURCES = Resources("tap1", "52:54:00:75:00:0b", 2048, 2, ("system.hostname",))
+RESOURCES = Resources("worker-1", "tap1", "52:54:00:75:00:0b", 2048, 2, ("system.hostname",))
 
 
 def line(accelerator: Accelerator = Accelerator.TCG, snapshot: str = "") -> str:
@@ -32,6 +32,15 @@ def test_everything_that_a_machine_owns_is_named_relative_to_its_folder() -> Non
 def test_the_card_has_the_address_that_dhcp_knows() -> None:
     assert "ifname=tap1,script=no" in line()
     assert "mac=52:54:00:75:00:0b" in line()
+
+
+def test_a_machine_has_the_same_identity_at_every_boot() -> None:
+    assert "-uuid 77013123-76a1-54c5-b47e-67dbfd1bc666" in line()
+
+
+def test_no_two_machines_have_the_same_identity() -> None:
+    machines = [(name, mac) for name in ("a", "b") for mac in ("52:54:00:75:00:0b", "52:54:00:75:00:0c")]
+    assert len({machine_uuid(name, mac) for name, mac in machines}) == len(machines)
 
 
 def test_credentials_come_in_over_fw_cfg() -> None:

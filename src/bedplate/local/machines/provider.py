@@ -164,6 +164,7 @@ class LocalProvider:
 
     def _command(self, record: MachineRecord, *, snapshot: str = "") -> tuple[str, ...]:
         resources = qemu.Resources(
+            name=record.name,
             tap=network.tap(record.number),
             mac=network.mac(record.number),
             memory_mb=record.memory_mb,

@@ -5,6 +5,7 @@ Relative names keep socket paths under the 108 bytes of sun_path wherever the st
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,7 @@ the memory in the first writable node that was taken.
 FW_CFG_PREFIX = "opt/io.systemd.credentials/"
 FW_CFG_NAME_LIMIT = 55
 PROGRAM = "qemu-system-x86_64"
+NAMESPACE = uuid.UUID("e0b1ac2e-8f5e-4f0e-9b5f-4d8f6a0d6c11")
 
 
 class Accelerator(StrEnum):
@@ -44,6 +46,7 @@ class Firmware:
 class Resources:
     """What one machine is made of. `credentials` are names of files in its credentials folder."""
 
+    name: str
     tap: str
     mac: str
     memory_mb: int
@@ -56,6 +59,7 @@ def argv(resources: Resources, firmware: Firmware, accelerator: Accelerator, *, 
     return (
         PROGRAM,
         *_board(firmware, accelerator),
+        *("-uuid", str(machine_uuid(resources.name, resources.mac))),
         *("-smp", str(resources.cpus)),
         *("-m", str(resources.memory_mb)),
         *_disk(),
@@ -66,6 +70,11 @@ def argv(resources: Resources, firmware: Firmware, accelerator: Accelerator, *, 
         *_credentials(resources.credentials),
         *(("-loadvm", snapshot) if snapshot else ()),
     )
+
+
+def machine_uuid(name: str, mac: str) -> uuid.UUID:
+    """The UUID that the board reports. The system takes its machine id from it, so it outlives disk and boot."""
+    return uuid.uuid5(NAMESPACE, f"{mac} {name}")
 
 
 def _board(firmware: Firmware, accelerator: Accelerator) -> Iterable[str]:
