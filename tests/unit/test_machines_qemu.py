@@ -53,7 +53,7 @@ def test_nothing_keeps_a_machine_from_restarting_itself() -> None:
 
 
 def test_the_accelerator_decides_the_processor() -> None:
-    assert "-accel tcg,thread=multi -cpu max,la57=off" in line(Accelerator.TCG)
+    assert "-accel tcg,thread=multi -cpu max,la57=off,erms=off,fsrm=off" in line(Accelerator.TCG)
     assert "-accel kvm -cpu host" in line(Accelerator.KVM)
 
 
