@@ -16,9 +16,10 @@ from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.clock import SystemClock
 from bedplate.host.files import write_atomically
 from bedplate.host.run import SystemRunner
-from bedplate.local.addons import fill
+from bedplate.local.addons import fill, wait_for
 from bedplate.local.cell.client import find_cell
 from bedplate.local.cluster import API_PORT, REGISTRY_RELAY, Cluster, addon_values, bring_up, read_order
+from bedplate.local.pools.plan import Deed
 from bedplate.local.pools.reconcile import reconcile
 from bedplate.local.pools.store import read_pools, write_pool
 from bedplate.model.pools import NodePool, PoolMode
@@ -69,7 +70,11 @@ def up(
         cluster = bring_up(cluster_folder(), order, runner=runner, clock=clock, report=report())
         if not read_pools(cluster.pools):
             write_pool(cluster.pools, first_pool(cluster, nodes))
-        reconcile(cluster, runner=runner, clock=clock, report=report())
+        actions = reconcile(cluster, runner=runner, clock=clock, report=report())
+        if any(action.deed is not Deed.DELETE for action in actions):
+            with report().step("Services and names"):
+                kubectl = order.programs["kubectl"]
+                wait_for(runner, kubectl=kubectl, kubeconfig=cluster.kubeconfig)
     _say_what_next(cluster)
 
 

@@ -12,6 +12,7 @@ from bedplate.model.errors import OurError
 
 ACCESS = "access"
 ADDONS = ("kube-proxy", "coredns")
+WORKLOADS = ("daemonset/kube-proxy", "deployment/coredns")
 INSTALLED = Path(__file__).parent / "deploy"
 """Where the wheel has the manifests."""
 
@@ -72,3 +73,10 @@ def install(
         manifest = fill(folder, name, values)
         lines += apply(runner, kubectl=kubectl, kubeconfig=admin, manifest=manifest)
     return lines
+
+
+def wait_for(runner: Runner, *, kubectl: Path, kubeconfig: Path, seconds: int = 300) -> None:
+    """Wait until every add-on runs: before that, pods reach no Service and find no name."""
+    for kind in WORKLOADS:
+        argv: list[str | Path] = [kubectl, f"--kubeconfig={kubeconfig}", "--namespace=kube-system", "rollout", "status"]
+        runner.run([*argv, kind, f"--timeout={seconds}s"], seconds=seconds + 30.0)
