@@ -105,9 +105,18 @@ def assemble(order: ImageOrder, materials: Materials, out: Path, step: Step) -> 
     verity = make_verity(out, materials.pair, tools=tools)
     step.note("kernel and initrd")
     kernel = kernel_file(materials.packages, staged)
-    make_uki(staged, order.recipe, out, kernel=kernel, verity=verity, pair=materials.pair, tools=tools)
+    make_uki(
+        staged,
+        order.recipe,
+        out,
+        kernel=kernel,
+        verity=verity,
+        pair=materials.pair,
+        tools=tools,
+        moment=order.moment,
+    )
     step.note("disk")
-    make_disk(order.recipe, out, verity, tools=tools, version=version)
+    make_disk(order.recipe, out, verity, tools=tools, version=version, moment=order.moment)
     write_manifest(out, describe(out, staged, materials.packages, order, verity))
     clear(out)
 

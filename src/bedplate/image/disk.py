@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from bedplate.image.initrd import initrd
@@ -103,7 +105,15 @@ def command_line(words: str, verity: Verity) -> str:
 
 
 def make_uki(
-    staged: Staged, recipe: Path, out: Path, *, kernel: Path, verity: Verity, pair: SigningPair, tools: Tools
+    staged: Staged,
+    recipe: Path,
+    out: Path,
+    *,
+    kernel: Path,
+    verity: Verity,
+    pair: SigningPair,
+    tools: Tools,
+    moment: datetime,
 ) -> Path:
     """uki.efi: kernel, initrd and command line in one signed file (UAPI Group, Unified Kernel Image).
 
@@ -117,18 +127,23 @@ def make_uki(
     parts = ["--linux=/mnt/vmlinuz", "--initrd=/mnt/initrd.zst", "--cmdline=@/mnt/cmdline"]
     names = ["--os-release=@/mnt/os-release", f"--uname={staged.kernel}"]
     keys = ["--secureboot-private-key=/mnt/db.key", "--secureboot-certificate=/mnt/db.crt"]
+    # Both programs write the time into the signature, and ask nothing but the clock for it.
+    at = ["faketime", "-f", f"{moment:%Y-%m-%d %H:%M:%S}"]
     with pair.key_lent_to(out):
-        tools.run(out, ["ukify", "build", *parts, *names, "--signtool=sbsign", *keys, "--output=/mnt/uki.efi"])
-        tools.run(out, ["sbsign", "--key=/mnt/db.key", "--cert=/mnt/db.crt", "--output=/mnt/loader.efi", LOADER])
+        tools.run(out, [*at, "ukify", "build", *parts, *names, "--signtool=sbsign", *keys, "--output=/mnt/uki.efi"])
+        tools.run(out, [*at, "sbsign", "--key=/mnt/db.key", "--cert=/mnt/db.crt", "--output=/mnt/loader.efi", LOADER])
     return out / "uki.efi"
 
 
-def make_disk(recipe: Path, out: Path, verity: Verity, *, tools: Tools, version: str) -> Path:
+def make_disk(recipe: Path, out: Path, verity: Verity, *, tools: Tools, version: str, moment: datetime) -> Path:
     """disk.raw: the partitions of the A slot and an ESP; the machine adds the others at its first boot."""
     shutil.copytree(recipe / "esp", out / "esp")
     for name, source in (("EFI/BOOT/BOOTX64.EFI", "loader.efi"), (f"EFI/Linux/{version}+{TRIES}.efi", "uki.efi")):
         (out / "esp" / name).parent.mkdir(parents=True)
         shutil.copyfile(out / source, out / "esp" / name)
+    seconds = int(moment.timestamp())
+    for path in [out / "esp", *(out / "esp").rglob("*")]:
+        os.utime(path, (seconds, seconds))
     shutil.copytree(recipe / "repart", out / "repart.d")
     for name, identity in (("20-usr.conf", verity.data_uuid), ("21-verity.conf", verity.hash_uuid)):
         (out / "repart.d" / f"{name}.d").mkdir()
@@ -144,7 +159,7 @@ def make_disk(recipe: Path, out: Path, verity: Verity, *, tools: Tools, version:
             "--root=/mnt",
         ]
         + [f"--seed={uuid.uuid5(NAMESPACE, verity.root_hash)}", "--offline=yes", "--no-pager", "/mnt/disk.raw"],
-        env={"SOURCE_DATE_EPOCH": "0"},
+        env={"SOURCE_DATE_EPOCH": str(seconds)},
     )
     for name in ("repart.d", "esp"):
         shutil.rmtree(out / name)

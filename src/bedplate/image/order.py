@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 from pathlib import Path
 
 from bedplate.model.versions import ImageVersion
@@ -26,6 +27,11 @@ class ImageOrder:
     mirror: str
     keys: Path | None = None
     debug: bool = False
+
+    @property
+    def moment(self) -> datetime:
+        """The time that an image tells wherever one is written: the beginning of its version's day."""
+        return datetime.combine(self.version.day, time(), UTC)
 
 
 def order_key(order: ImageOrder, certificate: Path, packages: Path) -> str:
