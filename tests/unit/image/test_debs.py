@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from bedplate.image.debs import Supply, control
 from bedplate.image.lock import Lock, Locked
 from bedplate.model.digests import Sha256, sha256
 from bedplate.model.errors import MachineError, PeerError
+from bedplate.testing.debs import ar_member, deb
 from bedplate.testing.download import FakeDownloader
 from bedplate.testing.report import RecordedReport
 
@@ -22,21 +21,7 @@ SNAPSHOT = "http://snapshot.debian.org/archive/debian/20261121T091544Z"
 CONTROL = "Package: hull\nVersion: 1+2\nArchitecture: all\nEssential: yes\n"
 
 
-def ar_member(name: str, data: bytes) -> bytes:
-    return f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
-
-
-def deb(text: str = CONTROL) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:xz") as tar:
-        member = tarfile.TarInfo("./control")
-        member.size = len(text.encode())
-        tar.addfile(member, io.BytesIO(text.encode()))
-    members = (("debian-binary", b"2.0\n"), ("control.tar.xz", packed.getvalue()), ("data.tar.xz", b"d" * 99))
-    return b"!<arch>\n" + b"".join(ar_member(name, data) for name, data in members)
-
-
-HULL = deb()
+HULL = deb(CONTROL)
 PACKAGE = Locked("hull", "1+2", "all", len(HULL), sha256(HULL), "debian/pool/main/h/hull_1+2_all.deb")
 LOCK = Lock((("trixie", datetime(2026, 11, 21, 9, 15, 44, tzinfo=UTC)),), (PACKAGE,))
 AT_MIRROR = f"{MIRROR}/pool/main/h/hull_1%2b2_all.deb"
