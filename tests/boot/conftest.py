@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 
 from bedplate.cli.components import CHECKOUT
-from bedplate.cli.context import places, report
 from bedplate.cli.image import have_image
 from bedplate.host.run import SystemRunner
 from bedplate.image.build import Image
-from bedplate.image.packages import host_mirror
-from bedplate.image.tools import Tools, make_tools
+from bedplate.image.tools import Tools
 from bedplate.testing.vm.disks import AlteredImage, copy_image
 from bedplate.testing.vm.lab import Lab, open_lab
 
@@ -27,10 +25,7 @@ def image() -> Image:
 @pytest.fixture(scope="session")
 def tools(image: Image) -> Tools:
     """The tools tree with which the image was built."""
-    assert image.disk.is_file()
-    runner = SystemRunner()
-    packages = CHECKOUT / "os/packages-tools.txt"
-    return make_tools(packages, places=places(), mirror=host_mirror(runner), runner=runner, report=report())
+    return Tools(image.tools, SystemRunner())
 
 
 @pytest.fixture

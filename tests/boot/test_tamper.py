@@ -3,6 +3,7 @@
 import re
 import shutil
 from base64 import b64encode
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86 is not installed"),
 ]
 
+MOMENT = datetime(2026, 11, 24, tzinfo=UTC)
 KERNEL_STARTED = "Booting initrd"
 SECONDS = 300.0
 """More than any boot takes without KVM on a busy computer; a wait ends earlier when anything is wrong."""
@@ -58,7 +60,7 @@ def uki_with_signatures(
     exchanged = re.sub(r"(?<=root-hash-signature=base64:)\S+", lambda _: signature, words)
     (folder / "cmdline").write_text(exchanged)
     shutil.copyfile(of_uki.certificate, folder / "db.crt")
-    return pack_uki(folder, of_uki, kernel=kernel, tools=tools).read_bytes()
+    return pack_uki(folder, of_uki, kernel=kernel, tools=tools, moment=MOMENT).read_bytes()
 
 
 def test_a_flipped_byte_of_usr_is_never_served(altered: AlteredImage, lab: Lab) -> None:

@@ -12,27 +12,6 @@ ROOT = Path(__file__).parents[2]
 RULES = parse_rules((ROOT / "os/usr.toml").read_bytes())
 
 
-def test_every_executable_has_a_reason() -> None:
-    assert all(RULES.executables.values())
-
-
-def test_no_shell_or_interpreter_is_named() -> None:
-    names = {Path(path).name for path in RULES.executables}
-    assert not names & {
-        "sh",
-        "bash",
-        "dash",
-        "perl",
-        "python3",
-        "busybox",
-        "agetty",
-        "login",
-        "sshd",
-        "dpkg",
-        "apt",
-    }
-
-
 def test_a_named_file_that_no_package_has_is_an_error() -> None:
     with pytest.raises(UserError, match="names files that no package"):
         select([], RULES, links={}, needed=lambda _: ())

@@ -11,12 +11,18 @@ import typer
 
 from bedplate.cli.components import CHECKOUT, RootOption
 from bedplate.cli.context import places, report
+from bedplate.cli.image_show import diff_images, inspect_image
 from bedplate.cli.output import OutputFormat, OutputOption, emit
+from bedplate.host.clock import SystemClock
+from bedplate.host.download import HttpDownloader
 from bedplate.host.run import SystemRunner
-from bedplate.image.build import Image, ImageOrder, build_image
-from bedplate.image.components.build import build_components
+from bedplate.image.build import Image, build_image, plan_image
+from bedplate.image.components.build import World, build_components, make_order, plan_order, programs_of
 from bedplate.image.components.catalogue import Role, read_catalogue
-from bedplate.image.packages import host_mirror
+from bedplate.image.mirrors import host_mirror
+from bedplate.image.order import ImageOrder
+from bedplate.image.relock import relock
+from bedplate.model.plans import Verb
 from bedplate.model.versions import SKU, ImageVersion, KubernetesMinor
 
 app = typer.Typer(help="The node image.", no_args_is_help=True, rich_markup_mode=None)
@@ -31,34 +37,95 @@ MirrorOption = Annotated[
 ]
 
 
+DebugOption = Annotated[
+    bool, typer.Option("--debug", help="A development image, named so, with a shell on its console.")
+]
+
+
 class BuiltImage(msgspec.Struct, frozen=True):
     """An image that is ready for use."""
 
     version: str
+    debug: bool
     disk: Path
+
+
+class PlannedStep(msgspec.Struct, frozen=True):
+    """One step of a build: `seconds` is expected on two cores with nothing built before."""
+
+    action: str
+    verb: Verb
+    reason: str
+    seconds: float
 
 
 @app.command()
 def build(
     *,
+    debug: DebugOption = False,
+    version: Annotated[
+        str | None, typer.Option("--version", help="Its version; default: as os/version and components/ say.")
+    ] = None,
     keys: KeysOption = None,
     mirror: MirrorOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")] = False,
     root: RootOption = CHECKOUT,
     output: OutputOption = OutputFormat.table,
 ) -> None:
-    """Build the image where the cache lacks it, and print where it is."""
-    image = have_image(root, keys=keys, mirror=mirror)
-    emit(BuiltImage(image.manifest.version, image.disk), output=output)
+    """Build the image where the cache lacks it, and print where it is.
+
+    It is made of the packages in os/packages.lock and no others.
+    """
+    chosen = ImageVersion.parse(version) if version else None
+    if dry_run:
+        emit(plan(root, version=chosen, keys=keys, debug=debug), output=output)
+        return
+    image = have_image(root, version=chosen, keys=keys, mirror=mirror, debug=debug)
+    emit(BuiltImage(image.manifest.version, image.manifest.debug, image.disk), output=output)
 
 
-def have_image(root: Path, *, keys: Path | None = None, mirror: str | None = None) -> Image:
-    """The image of a checkout with the programs that go into it, all built where the cache lacks them."""
+@app.command()
+def lock(
+    *, mirror: MirrorOption = None, root: RootOption = CHECKOUT, output: OutputOption = OutputFormat.table
+) -> None:
+    """Lock the Debian packages that the mirror has now.
+
+    Writes os/packages.lock (the image) and os/tools.lock (what builds it), and
+    a new os/version when the image's packages changed. Prints what changed.
+    """
     runner = SystemRunner()
-    programs = build_components(root=root, places=places(), runner=runner, report=report(), role=Role.IMAGE)
-    return image_of(root, programs, keys=keys, mirror=mirror)
+    today = SystemClock().now().date()
+    chosen = mirror or host_mirror(runner)
+    changes = relock(root / "os", mirror=chosen, today=today, places=places(), runner=runner, report=report())
+    emit(changes, output=output, columns={"Lock": "lock", "Package": "package", "Old": "old", "New": "new"})
 
 
-def image_of(root: Path, programs: Mapping[str, Path], *, keys: Path | None = None, mirror: str | None = None) -> Image:
+app.command(name="inspect")(inspect_image)
+app.command(name="diff")(diff_images)
+
+
+def have_image(
+    root: Path,
+    *,
+    version: ImageVersion | None = None,
+    keys: Path | None = None,
+    mirror: str | None = None,
+    debug: bool = False,
+) -> Image:
+    """The image of a checkout with the programs that go into it, all built where the cache lacks them."""
+    programs = build_components(root=root, places=places(), runner=SystemRunner(), report=report(), role=Role.IMAGE)
+    return image_of(root, programs, version=version, keys=keys, mirror=mirror, debug=debug)
+
+
+def image_of(
+    root: Path,
+    programs: Mapping[str, Path],
+    *,
+    version: ImageVersion | None = None,
+    keys: Path | None = None,
+    mirror: str | None = None,
+    debug: bool = False,
+) -> Image:
     """The image of a checkout, of programs that are built; those that do not go into it are left out."""
     runner = SystemRunner()
     catalogue = read_catalogue(root / "components")
@@ -66,11 +133,23 @@ def image_of(root: Path, programs: Mapping[str, Path], *, keys: Path | None = No
     order = ImageOrder(
         recipe=root / "os",
         programs={name: path for name, path in programs.items() if name in names},
-        version=recipe_version(root),
+        version=version or recipe_version(root),
         mirror=mirror or host_mirror(runner),
         keys=keys,
+        debug=debug,
     )
-    return build_image(order, places=places(), runner=runner, report=report())
+    return build_image(order, places=places(), runner=runner, downloader=HttpDownloader(), report=report())
+
+
+def plan(root: Path, *, version: ImageVersion | None, keys: Path | None, debug: bool) -> list[PlannedStep]:
+    """What `have_image` would do, components first; nothing is changed."""
+    components = make_order(None, root=root, places=places(), runner=SystemRunner(), role=Role.IMAGE)
+    steps = plan_order(components, World.real().machine).actions
+    there = not any(step.runs for step in steps)
+    programs = programs_of(components, Role.IMAGE) if there else {}
+    order = ImageOrder(root / "os", programs, version or recipe_version(root), mirror="", keys=keys, debug=debug)
+    steps += plan_image(order, places=places(), programs_there=there)
+    return [PlannedStep(step.name, step.verb, step.reason, step.seconds) for step in steps]
 
 
 def recipe_version(root: Path) -> ImageVersion:

@@ -64,11 +64,11 @@ def as_table(data: Sequence[Row] | Row, columns: Mapping[str, str] | None = None
     """Columns two spaces apart, never cut: a terminal wraps, a pipe gets everything."""
     if not isinstance(data, Sequence):
         chosen = columns or _all_columns(data)
-        return _align([(f"{head}:", cell(attrgetter(name)(data))) for head, name in chosen.items()])
+        return align([(f"{head}:", cell(attrgetter(name)(data))) for head, name in chosen.items()])
     if not data:
-        return _align([tuple(columns)]) if columns else ""
+        return align([tuple(columns)]) if columns else ""
     chosen = columns or _all_columns(data[0])
-    return _align([tuple(chosen), *(tuple(cell(attrgetter(n)(row)) for n in chosen.values()) for row in data)])
+    return align([tuple(chosen), *(tuple(cell(attrgetter(n)(row)) for n in chosen.values()) for row in data)])
 
 
 def cell(value: object) -> str:
@@ -106,7 +106,7 @@ def _heading(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _align(rows: Sequence[tuple[str, ...]]) -> str:
+def align(rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(cell_len(text) for text in column) for column in zip(*rows, strict=True)]
     return "".join(_line(row, widths) for row in rows)
 

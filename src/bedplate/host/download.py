@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -31,15 +32,20 @@ class Downloader(Protocol):
         ...
 
 
+@cache
+def trust() -> ssl.SSLContext:
+    """The machine's trust store, read once: that takes longer than a small download."""
+    return ssl.create_default_context()
+
+
 class HttpDownloader:
     """Downloads with the machine's own trust store and proxy settings."""
 
     def download(self, url: str, path: Path, *, progress: Progress) -> Sha256:
         digest = hashlib.sha256()
-        trust = ssl.create_default_context()
         try:
             with (
-                httpx.stream("GET", url, follow_redirects=True, timeout=TIMEOUT_SECONDS, verify=trust) as answer,
+                httpx.stream("GET", url, follow_redirects=True, timeout=TIMEOUT_SECONDS, verify=trust()) as answer,
                 path.open("wb") as file,
             ):
                 answer.raise_for_status()
@@ -52,6 +58,6 @@ class HttpDownloader:
             raise PeerError(
                 f"{url} could not be downloaded.",
                 details=f"{type(problem).__name__}: {problem}",
-                resolution="Check the connection and the proxy settings (HTTPS_PROXY, GOPROXY), then try again.",
+                resolution="Check the connection and the proxy settings (HTTPS_PROXY, HTTP_PROXY, GOPROXY).",
             ) from problem
         return Sha256(digest.hexdigest())

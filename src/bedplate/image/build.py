@@ -1,57 +1,32 @@
-"""From recipe and programs to a node image: what is asked for, what is in the cache, and the steps in between."""
+"""From recipe and programs to a node image: what is in the cache, and the steps in between."""
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bedplate.host.download import Downloader
 from bedplate.host.files import folder_in_one_step, remove_leftovers
 from bedplate.host.locks import in_turn
 from bedplate.host.places import Places
-from bedplate.host.report import Report
+from bedplate.host.report import Report, Step
 from bedplate.host.run import Runner
-from bedplate.image.disk import Verity, fingerprint, make_disk, make_erofs, make_uki, make_verity
+from bedplate.image.debs import Supply
+from bedplate.image.describe import describe
+from bedplate.image.disk import make_disk, make_erofs, make_uki, make_verity
 from bedplate.image.keys import SigningPair, development_pair, own_pair
-from bedplate.image.manifest import (
-    Manifest,
-    Partition,
-    list_executables,
-    list_files,
-    list_packages,
-    read_manifest,
-    write_manifest,
-)
-from bedplate.image.packages import package_tree
+from bedplate.image.manifest import Manifest, read_manifest, write_manifest
+from bedplate.image.order import ImageOrder, order_key
+from bedplate.image.packages import have_packages, packages_place
+from bedplate.image.plan import Found, make_plan
+from bedplate.image.recipe import packages_lock, read_rules, tools_lock
 from bedplate.image.stage import Sources, Staged, stage
-from bedplate.image.tools import make_tools
-from bedplate.image.usr import parse_rules
-from bedplate.model.versions import ImageVersion
+from bedplate.image.tools import Tools, have_tools, tools_place
+from bedplate.model.plans import Action
 
-MAKERS = Path(__file__).parent
-PARTITIONS = {
-    "esp": "uki.efi",
-    "usr-a": "usr.erofs",
-    "usr-a-verity": "usr.verity",
-    "usr-a-verity-sig": "usr.verity-sig",
-}
 KEPT = {"disk.raw", "db.crt", "manifest.json", "uki.efi", "usr.erofs", "usr.verity", "usr.verity-sig", "initrd.zst"}
-
-
-@dataclass(frozen=True, slots=True)
-class ImageOrder:
-    """What to build: the recipe's folder, programs by tool name, the version, the keys and where Debian comes from.
-
-    `keys` is the folder of the user's own pair; without it, the development pair signs.
-    """
-
-    recipe: Path
-    programs: Mapping[str, Path]
-    version: ImageVersion
-    mirror: str
-    keys: Path | None = None
+DEVELOPMENT_KEYS = "keys/development"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,54 +49,82 @@ class Image:
         return self.folder / "db.crt"
 
 
-def build_image(order: ImageOrder, *, places: Places, runner: Runner, report: Report) -> Image:
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """What an image is put together from and by."""
+
+    tools: Tools
+    pair: SigningPair
+    packages: Path
+
+
+def build_image(order: ImageOrder, *, places: Places, runner: Runner, downloader: Downloader, report: Report) -> Image:
     """The image of the order, built where the cache lacks it. Two at once wait for each other."""
+    supply = Supply(order.mirror, downloader, places, report)
     with in_turn(places.cache / "locks/image", doing="building an image", waiting=report.step):
-        tools = make_tools(
-            order.recipe / "packages-tools.txt", places=places, mirror=order.mirror, runner=runner, report=report
-        )
-        pair = own_pair(order.keys) if order.keys else development_pair(places.state / "keys/development", tools)
-        packages = package_tree(order.recipe, tools=tools, places=places, mirror=order.mirror, report=report)
-        folder = places.cache / "images" / order_key(order, pair, packages)
+        tools = have_tools(order.recipe, supply, runner)
+        pair = own_pair(order.keys) if order.keys else development_pair(places.state / DEVELOPMENT_KEYS, tools)
+        materials = Materials(tools, pair, have_packages(order.recipe, tools, supply))
+        folder = image_place(order, pair, materials.packages, places)
         if folder.is_dir():
             report.skipped("Image", "unchanged")
-            return Image(folder, read_manifest(folder), tools.tree)
-        remove_leftovers(folder)
-        with report.step("Image") as step, folder_in_one_step(folder) as scratch:
-            version = str(order.version)
-            rules = parse_rules((order.recipe / "usr.toml").read_bytes())
-            step.note("files of /usr")
-            root = scratch / "root"
-            staged = stage(Sources(packages, order.recipe, order.programs), rules, root, tools=tools, version=version)
-            step.note("erofs and verity")
-            make_erofs(scratch, tools=tools, version=version)
-            verity = make_verity(scratch, pair, tools=tools)
-            step.note("kernel and initrd")
-            kernel = packages / "usr/lib/modules" / staged.kernel / "vmlinuz"
-            kernel = kernel if kernel.exists() else packages / f"boot/vmlinuz-{staged.kernel}"
-            make_uki(staged, order.recipe, scratch, kernel=kernel, verity=verity, pair=pair, tools=tools)
-            step.note("disk")
-            make_disk(order.recipe, scratch, verity, tools=tools, version=version)
-            write_manifest(scratch, describe(scratch, staged, packages, order, verity))
-            clear(scratch)
+        else:
+            remove_leftovers(folder)
+            with report.step("Image") as step, folder_in_one_step(folder) as scratch:
+                assemble(order, materials, scratch, step)
     return Image(folder, read_manifest(folder), tools.tree)
 
 
-def describe(folder: Path, staged: Staged, packages: Path, order: ImageOrder, verity: Verity) -> Manifest:
-    files = list_files(staged.root)
-    return Manifest(
-        version=str(order.version),
-        kernel=staged.kernel,
-        root_hash=verity.root_hash,
-        certificate_sha256=fingerprint(folder / "db.crt"),
-        command_line=(folder / "cmdline").read_text(),
-        debug=False,
-        partitions=tuple(Partition(label, (folder / name).stat().st_size) for label, name in PARTITIONS.items()),
-        packages=list_packages(packages, files),
-        executables=list_executables(staged, files),
-        units={target: tuple(units) for target, units in staged.rules.enable.items()},
-        files=files,
+def plan_image(order: ImageOrder, *, places: Places, programs_there: bool) -> tuple[Action, ...]:
+    """What `build_image` would do now, and why; changes nothing."""
+    tools = tools_place(order.recipe, tools_lock(order.recipe), places)
+    packages = packages_place(order.recipe, packages_lock(order.recipe), tools, places)
+    pair = SigningPair(order.keys or places.state / DEVELOPMENT_KEYS)
+    known = programs_there and pair.certificate.is_file()
+    found = Found(
+        tools=tools.is_dir(),
+        packages=packages.is_dir(),
+        programs=programs_there,
+        image=known and image_place(order, pair, packages, places).is_dir(),
     )
+    return make_plan(found, debug=order.debug)
+
+
+def image_place(order: ImageOrder, pair: SigningPair, packages: Path, places: Places) -> Path:
+    return places.cache / "images" / order_key(order, pair.certificate, packages)
+
+
+def assemble(order: ImageOrder, materials: Materials, out: Path, step: Step) -> None:
+    """Everything from the rules to the disk, in the folder `out`."""
+    tools, version = materials.tools, str(order.version)
+    step.note("files of /usr")
+    sources = Sources(materials.packages, order.recipe, order.programs, debug=order.debug)
+    staged = stage(sources, read_rules(order.recipe, debug=order.debug), out / "root", tools=tools, version=version)
+    step.note("erofs and verity")
+    make_erofs(out, tools=tools, version=version)
+    verity = make_verity(out, materials.pair, tools=tools)
+    step.note("kernel and initrd")
+    kernel = kernel_file(materials.packages, staged)
+    make_uki(
+        staged,
+        order.recipe,
+        out,
+        kernel=kernel,
+        verity=verity,
+        pair=materials.pair,
+        tools=tools,
+        moment=order.moment,
+    )
+    step.note("disk")
+    make_disk(order.recipe, out, verity, tools=tools, version=version, moment=order.moment)
+    write_manifest(out, describe(out, staged, materials.packages, order, verity))
+    clear(out)
+
+
+def kernel_file(packages: Path, staged: Staged) -> Path:
+    """Where Debian puts the kernel, newly or as ever."""
+    kernel = packages / "usr/lib/modules" / staged.kernel / "vmlinuz"
+    return kernel if kernel.exists() else packages / f"boot/vmlinuz-{staged.kernel}"
 
 
 def clear(folder: Path) -> None:
@@ -130,24 +133,3 @@ def clear(folder: Path) -> None:
     for path in folder.iterdir():
         if path.name not in KEPT:
             path.unlink()
-
-
-def order_key(order: ImageOrder, pair: SigningPair, packages: Path) -> str:
-    """The name of the order's place in the cache: a digest of everything that the image is a function of."""
-    summary = hashlib.sha256()
-    for part in (str(order.version), packages.name):
-        summary.update(f"{part}\0".encode())
-    for name, path in sorted(order.programs.items()):
-        summary.update(f"{name}\0".encode() + _digest(path))
-    for path in [pair.certificate, *_files(order.recipe), *sorted(MAKERS.glob("*.py"))]:
-        summary.update(f"{path.name}\0".encode() + _digest(path))
-    return summary.hexdigest()[:16]
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").digest()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from bedplate.image.initrd import initrd
@@ -107,7 +109,15 @@ def command_line(words: str, verity: Verity) -> str:
 
 
 def make_uki(
-    staged: Staged, recipe: Path, out: Path, *, kernel: Path, verity: Verity, pair: SigningPair, tools: Tools
+    staged: Staged,
+    recipe: Path,
+    out: Path,
+    *,
+    kernel: Path,
+    verity: Verity,
+    pair: SigningPair,
+    tools: Tools,
+    moment: datetime,
 ) -> Path:
     """uki.efi: kernel, initrd and command line in one signed file (UAPI Group, Unified Kernel Image).
 
@@ -118,28 +128,47 @@ def make_uki(
     (out / "cmdline").write_text(command_line((recipe / "cmdline").read_text(), verity))
     shutil.copyfile(kernel, out / "vmlinuz")
     shutil.copyfile(staged.root / "usr/lib/os-release", out / "os-release")
-    pack_uki(out, pair, kernel=staged.kernel, tools=tools)
+    pack_uki(out, pair, kernel=staged.kernel, tools=tools, moment=moment)
     with pair.key_lent_to(out):
-        tools.run(out, ["sbsign", "--key=/mnt/db.key", "--cert=/mnt/db.crt", "--output=/mnt/loader.efi", LOADER])
+        tools.run(
+            out,
+            [
+                *stopped_at(moment),
+                "sbsign",
+                "--key=/mnt/db.key",
+                "--cert=/mnt/db.crt",
+                "--output=/mnt/loader.efi",
+                LOADER,
+            ],
+        )
     return out / "uki.efi"
 
 
-def pack_uki(out: Path, pair: SigningPair, *, kernel: str, tools: Tools) -> Path:
+def stopped_at(moment: datetime) -> list[str]:
+    """Words before a signing program: it writes the time into the signature, and asks nothing but the clock for it."""
+    return ["faketime", "-f", f"{moment:%Y-%m-%d %H:%M:%S}"]
+
+
+def pack_uki(out: Path, pair: SigningPair, *, kernel: str, tools: Tools, moment: datetime) -> Path:
     """uki.efi of vmlinuz, initrd.zst, cmdline and os-release in `out`, signed by the pair, whose db.crt is there."""
     parts = ["--linux=/mnt/vmlinuz", "--initrd=/mnt/initrd.zst", "--cmdline=@/mnt/cmdline"]
     names = ["--os-release=@/mnt/os-release", f"--uname={kernel}"]
     keys = ["--secureboot-private-key=/mnt/db.key", "--secureboot-certificate=/mnt/db.crt"]
+    at = stopped_at(moment)
     with pair.key_lent_to(out):
-        tools.run(out, ["ukify", "build", *parts, *names, "--signtool=sbsign", *keys, "--output=/mnt/uki.efi"])
+        tools.run(out, [*at, "ukify", "build", *parts, *names, "--signtool=sbsign", *keys, "--output=/mnt/uki.efi"])
     return out / "uki.efi"
 
 
-def make_disk(recipe: Path, out: Path, verity: Verity, *, tools: Tools, version: str) -> Path:
+def make_disk(recipe: Path, out: Path, verity: Verity, *, tools: Tools, version: str, moment: datetime) -> Path:
     """disk.raw: the partitions of the A slot and an ESP; the machine adds the others at its first boot."""
     shutil.copytree(recipe / "esp", out / "esp")
     for name, source in (("EFI/BOOT/BOOTX64.EFI", "loader.efi"), (f"EFI/Linux/{version}+{TRIES}.efi", "uki.efi")):
         (out / "esp" / name).parent.mkdir(parents=True)
         shutil.copyfile(out / source, out / "esp" / name)
+    seconds = int(moment.timestamp())
+    for path in [out / "esp", *(out / "esp").rglob("*")]:
+        os.utime(path, (seconds, seconds))
     shutil.copytree(recipe / "repart", out / "repart.d")
     for name, identity in (("20-usr.conf", verity.data_uuid), ("21-verity.conf", verity.hash_uuid)):
         (out / "repart.d" / f"{name}.d").mkdir()
@@ -155,7 +184,7 @@ def make_disk(recipe: Path, out: Path, verity: Verity, *, tools: Tools, version:
             "--root=/mnt",
         ]
         + [f"--seed={uuid.uuid5(NAMESPACE, verity.root_hash)}", "--offline=yes", "--no-pager", "/mnt/disk.raw"],
-        env={"SOURCE_DATE_EPOCH": "0"},
+        env={"SOURCE_DATE_EPOCH": str(seconds)},
     )
     for name in ("repart.d", "esp"):
         shutil.rmtree(out / name)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from bedplate.host.files import write_atomically
-from bedplate.image.stage import Staged
 from bedplate.model.errors import MachineError
 
 FILE = "manifest.json"
@@ -34,18 +30,23 @@ class Executable(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """A file of /usr: size in bytes and SHA-256; for a link, its target and no digest."""
+    """A file of /usr: size in bytes and SHA-256; for a link, its target and no digest.
+
+    `owner` is the package or the program from source that it came from, or `recipe` for our own.
+    """
 
     path: str
     size: int
     sha256: str = ""
     target: str = ""
+    owner: str = ""
 
 
 class Partition(msgspec.Struct, frozen=True):
-    """A partition of the disk and what is written into it, in bytes."""
+    """A partition of the disk: its size and what is written into it, in bytes."""
 
     label: str
+    size: int
     used: int
 
 
@@ -80,67 +81,3 @@ def read_manifest(folder: Path) -> Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
     write_atomically(folder / FILE, text + b"\n")
-
-
-def list_files(root: Path) -> tuple[File, ...]:
-    """Every file and link below root/usr, by path from the root, sorted."""
-    found = []
-    for folder, folders, names in os.walk(root / "usr"):
-        found += [Path(folder, name) for name in [*names, *(n for n in folders if Path(folder, n).is_symlink())]]
-    return tuple(_file(root, path) for path in sorted(found))
-
-
-def _file(root: Path, path: Path) -> File:
-    name = str(path.relative_to(root))
-    if path.is_symlink():
-        return File(name, 0, target=str(path.readlink()))
-    with path.open("rb") as opened:
-        return File(name, path.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest())
-
-
-def list_executables(staged: Staged, files: Iterable[File]) -> tuple[Executable, ...]:
-    """Every file with an execute bit that is a program, with its reason; libraries have none and are left out."""
-    reasons = {kept.path: kept.reason for kept in staged.kept}
-    return tuple(
-        Executable(file.path, reasons.get(file.path, "part of the recipe"), file.size, file.target)
-        for file in files
-        if file.path in staged.rules.executables or is_program(staged.root / file.path)
-    )
-
-
-def is_program(path: Path) -> bool:
-    """Whether the kernel would run it: an execute bit, and not a shared library by its name."""
-    return path.is_file() and not path.is_symlink() and os.access(path, os.X_OK) and ".so" not in path.name
-
-
-def list_packages(tree: Path, files: Iterable[File]) -> tuple[Package, ...]:
-    """The packages of the tree that own one of `files`, from dpkg's database (dpkg-query(1))."""
-    sizes = {file.path: file.size for file in files}
-    found = []
-    for name, version in sorted(versions(tree / "var/lib/dpkg/status").items()):
-        info = tree / "var/lib/dpkg/info"
-        listed = next((info / f"{n}.list" for n in (name, f"{name}:amd64") if (info / f"{n}.list").exists()), None)
-        owned = {usr_path(line) for line in listed.read_text().splitlines()} & sizes.keys() if listed else set()
-        if owned:
-            found.append(Package(name, version, sum(sizes[path] for path in owned)))
-    return tuple(found)
-
-
-def usr_path(line: str) -> str:
-    """A path of dpkg's, as it is in a system whose /bin, /lib and /sbin are links into /usr."""
-    path = line.lstrip("/")
-    first = path.partition("/")[0]
-    path = f"usr/{path}" if first in {"bin", "sbin", "lib", "lib64"} else path
-    for suffix in (".xz", ".zst"):
-        path = path.removesuffix(suffix) if path.endswith(f".ko{suffix}") else path
-    return path
-
-
-def versions(status: Path) -> Mapping[str, str]:
-    """Package names and versions of a dpkg status file (deb822(5))."""
-    found = {}
-    for stanza in status.read_text().split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line and line[0] != " ")
-        if "Package" in fields:
-            found[fields["Package"]] = fields["Version"]
-    return found

@@ -3,59 +3,58 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
-from bedplate.host.files import folder_in_one_step, write_atomically
+from bedplate.host.files import folder_in_one_step, remove_leftovers, write_atomically
 from bedplate.host.places import Places
 from bedplate.host.report import Report
-from bedplate.host.run import Runner
+from bedplate.image.debs import Debs, Supply
+from bedplate.image.lock import PACKAGES, Lock, require_locked, versions
+from bedplate.image.recipe import packages_lock
 from bedplate.image.tools import Tools
-from bedplate.model.digests import sha256
+from bedplate.model.digests import sha256_of_parts
 
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
-SUITES = "trixie trixie-updates"
-
-
-def host_mirror(runner: Runner) -> str:
-    """The Debian mirror that this machine's own apt uses; Debian's own where it uses none (as on Ubuntu)."""
-    listed = runner.run(["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"])
-    return choose_mirror(listed.text.split())
+STATUS = "var/lib/dpkg/status"
 
 
-def choose_mirror(sites: Iterable[str]) -> str:
-    return next((site for site in sites if site.rstrip("/").endswith("/debian")), DEFAULT_MIRROR).rstrip("/")
+def packages_place(recipe: Path, lock: Lock, tools: Path, places: Places) -> Path:
+    """Where the cache keeps the tree: named by all that it is a function of."""
+    parts = {"recipe": (recipe / "mkosi.conf").read_text(), "lock": lock.digest, "tools": tools.name}
+    return places.cache / "packages" / sha256_of_parts(parts.items())[:16]
 
 
-def apt_sources(mirror: str) -> str:
-    """An apt source list (sources.list(5), deb822) with the release, its updates and its security updates."""
-    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    stanzas = ((mirror, SUITES), (f"{mirror}-security", "trixie-security"))
-    return "\n".join(
-        f"Types: deb\nURIs: {where}\nSuites: {suites}\nComponents: main\nSigned-By: {keyring}\n"
-        for where, suites in stanzas
-    )
+def local_sources(repository: Path) -> str:
+    """An apt source list with nothing but a local repository, whose files were checked against the lock."""
+    return f"Types: deb\nURIs: file://{repository}\nSuites: ./\nTrusted: yes\n"
 
 
-def package_tree(recipe: Path, *, tools: Tools, places: Places, mirror: str, report: Report) -> Path:
-    """The tree of all packages of the recipe with what they depend on, made where the cache lacks it."""
-    key = sha256(b"\0".join([(recipe / "mkosi.conf").read_bytes(), tools.tree.name.encode()]))[:16]
-    tree = places.cache / "packages" / key
+def have_packages(recipe: Path, tools: Tools, supply: Supply) -> Path:
+    """The package tree of the recipe, made where the cache lacks it."""
+    lock = packages_lock(recipe)
+    tree = packages_place(recipe, lock, tools.tree, supply.places)
     if tree.is_dir():
-        report.skipped("Debian packages", "already there")
-        return tree
-    with report.step("Debian packages"), folder_in_one_step(tree) as scratch:
+        supply.report.skipped("Debian packages", "already there")
+    else:
+        log = supply.places.cache / "logs/packages.log"
+        make_packages(recipe, tree, supply.have(lock), tools=tools, log=log, report=supply.report)
+    return tree
+
+
+def make_packages(recipe: Path, tree: Path, debs: Debs, *, tools: Tools, log: Path, report: Report) -> None:
+    """Make the tree of all packages of the lock."""
+    remove_leftovers(tree)
+    with report.step("Debian packages"), folder_in_one_step(tree) as scratch, debs.repository() as repository:
         work = scratch / ".mkosi"
         sources = work / "sandbox/etc/apt/sources.list.d/mkosi.sources"
-        write_atomically(sources, apt_sources(mirror).encode())
-        downloads = places.cache / "downloads/mkosi"
-        for folder in (work / "work", downloads):
+        write_atomically(sources, local_sources(repository).encode())
+        folders = {"output": work, "workspace": work / "work", "package-cache": work / "cache"}
+        for folder in folders.values():
             folder.mkdir(parents=True, exist_ok=True)
-        places_of = {"output": work, "workspace": work / "work", "package-cache": downloads}
-        options = [f"--{name}-dir={folder}" for name, folder in places_of.items()]
-        log = places.cache / "logs/packages.log"
+        options = [f"--{name}-dir={folder}" for name, folder in folders.items()]
+        # The sources above are what counts; this option makes mkosi show the folder to apt.
+        options.append(f"--local-mirror=file://{repository}")
         tools.mkosi(recipe, [f"--sandbox-tree={work / 'sandbox'}", *options, "--force"], log=log)
+        require_locked(debs.lock, versions((work / "tree" / STATUS).read_text()), PACKAGES)
         for entry in (work / "tree").iterdir():
             entry.rename(scratch / entry.name)
         shutil.rmtree(work)
-    return tree

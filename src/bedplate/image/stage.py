@@ -27,11 +27,15 @@ FACTORY = ("ssl/certs/ca-certificates.crt", "protocols", "services", "ethertypes
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the files come from: the package tree that mkosi made, the recipe, the components by tool name."""
+    """Where the files come from: the package tree that mkosi made, the recipe, the components by tool name.
+
+    With `debug`, the recipe's files for development images come along.
+    """
 
     packages: Path
     recipe: Path
     components: Mapping[str, Path]
+    debug: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +64,11 @@ def stage(sources: Sources, rules: UsrRules, root: Path, *, tools: Tools, versio
         source = sources.packages / "etc" / name
         if source.exists():
             copy(source, root / "usr/share/factory/etc" / name, follow=True)
-    shutil.copytree(sources.recipe / "usr", root / "usr", symlinks=True, dirs_exist_ok=True)
+    for folder in ("usr", "debug/usr") if sources.debug else ("usr",):
+        shutil.copytree(sources.recipe / folder, root / "usr", symlinks=True, dirs_exist_ok=True)
     enable_units(root, rules)
     (root / "usr/lib/os-release").unlink(missing_ok=True)
-    (root / "usr/lib/os-release").write_text(os_release(version))
+    (root / "usr/lib/os-release").write_text(os_release(version, debug=sources.debug))
     return Staged(root, kept, kernel, rules)
 
 
@@ -155,9 +160,10 @@ def link(path: Path, target: str) -> None:
     path.symlink_to(target)
 
 
-def os_release(version: str) -> str:
-    """/usr/lib/os-release (os-release(5))."""
+def os_release(version: str, *, debug: bool) -> str:
+    """/usr/lib/os-release (os-release(5)). A development image says so wherever its name is shown."""
+    name = version.replace("Bedplate-", "Bedplate ", 1) + (" DEBUG" if debug else "")
     return (
-        f'ID=bedplate\nNAME="Bedplate"\nPRETTY_NAME="{version.replace("Bedplate-", "Bedplate ", 1)}"\n'
+        f'ID=bedplate\nNAME="Bedplate{" DEBUG" if debug else ""}"\nPRETTY_NAME="{name}"\n'
         f"ID_LIKE=debian\nVERSION_ID={version.rpartition('-')[2]}\nIMAGE_ID=bedplate\nIMAGE_VERSION={version}\n"
-    )
+    ) + ("VARIANT_ID=debug\n" if debug else "")

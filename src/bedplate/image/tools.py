@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedplate.host.files import folder_in_one_step
+from bedplate.host.files import folder_in_one_step, remove_leftovers
 from bedplate.host.places import Places
 from bedplate.host.report import Report
 from bedplate.host.run import Completed, Runner
-from bedplate.model.digests import sha256
+from bedplate.image.debs import Debs, Supply
+from bedplate.image.lock import TOOLS, Lock, require_locked, versions
+from bedplate.image.mirrors import RELEASE
+from bedplate.image.recipe import tool_names, tools_lock
+from bedplate.model.digests import sha256_of_parts
 
 ENTER = (
     'mount --rbind "$2" "$1/mnt" && mount --rbind /dev "$1/dev" && mount -t proc proc "$1/proc"'
@@ -26,11 +30,13 @@ class Tools:
     tree: Path
     runner: Runner
 
-    def run(self, work: Path, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Completed:
+    def run(
+        self, work: Path, argv: Sequence[str], *, env: Mapping[str, str] | None = None, ok: Collection[int] = (0,)
+    ) -> Completed:
         """Run `argv` from the tree in namespaces of its own, with `work` at /mnt."""
         enter = ["unshare", *user_namespace(), "--mount", "--pid", "--fork", "sh", "-ec", ENTER, "enter"]
         path = {"PATH": "/usr/sbin:/usr/bin", **(env or {})}
-        return self.runner.run([*enter, str(self.tree), str(work), *argv], env=path)
+        return self.runner.run([*enter, str(self.tree), str(work), *argv], env=path, ok=ok)
 
     def mkosi(self, recipe: Path, options: Sequence[str], *, log: Path) -> Completed:
         """Run the tree's mkosi with the host's Python: it refuses to run chrooted."""
@@ -44,25 +50,30 @@ def user_namespace() -> tuple[str, ...]:
     return () if os.geteuid() == 0 else ("--map-root-user", "--map-auto")
 
 
-def make_tools(packages: Path, *, places: Places, mirror: str, runner: Runner, report: Report) -> Tools:
-    """The tools tree for the package list in `packages` (one name a line), made where the cache lacks it."""
-    names = [line for line in packages.read_text().splitlines() if line and not line.startswith("#")]
-    tree = places.cache / "tools" / sha256("\n".join(names).encode())[:16]
+def tools_place(recipe: Path, lock: Lock, places: Places) -> Path:
+    """Where the cache keeps the tree: named by all that it is a function of."""
+    parts = {"names": " ".join(tool_names(recipe)), "lock": lock.digest}
+    return places.cache / "tools" / sha256_of_parts(parts.items())[:16]
+
+
+def have_tools(recipe: Path, supply: Supply, runner: Runner) -> Tools:
+    """The tools tree of the recipe, made where the cache lacks it."""
+    lock = tools_lock(recipe)
+    tree = tools_place(recipe, lock, supply.places)
     if tree.is_dir():
-        report.skipped("Build tools", "already there")
-        return Tools(tree, runner)
-    with report.step("Build tools"), folder_in_one_step(tree) as scratch:
-        scratch.rmdir()
-        runner.run(
-            [
-                "mmdebstrap",
-                "--quiet",
-                "--variant=apt",
-                f"--include={','.join(names)}",
-                "trixie",
-                scratch,
-                mirror,
-            ],
-            log=places.cache / "logs/tools.log",
-        )
+        supply.report.skipped("Build tools", "already there")
+    else:
+        log = supply.places.cache / "logs/tools.log"
+        make_tools(tool_names(recipe), tree, supply.have(lock), runner=runner, log=log, report=supply.report)
     return Tools(tree, runner)
+
+
+def make_tools(names: Sequence[str], tree: Path, debs: Debs, *, runner: Runner, log: Path, report: Report) -> None:
+    """Make a tree with the packages named, out of the packages of a lock and no others."""
+    remove_leftovers(tree)
+    with report.step("Build tools"), folder_in_one_step(tree) as scratch, debs.repository() as repository:
+        scratch.rmdir()
+        source = f"deb [trusted=yes] copy://{repository} ./"
+        options = ["--quiet", "--variant=apt", f"--include={','.join(names)}"]
+        runner.run(["mmdebstrap", *options, RELEASE, scratch, source], log=log)
+        require_locked(debs.lock, versions((scratch / "var/lib/dpkg/status").read_text()), TOOLS)

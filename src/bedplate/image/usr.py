@@ -46,6 +46,13 @@ class UsrRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     initrd: InitrdRules
 
 
+class DebugRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of os/debug.toml: what a development image has besides."""
+
+    executables: dict[str, str]
+    enable: dict[str, tuple[str, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """One file that stays, with the reason."""
@@ -59,6 +66,20 @@ def parse_rules(text: bytes) -> UsrRules:
         return msgspec.toml.decode(text, type=UsrRules)
     except msgspec.MsgspecError as problem:
         raise UserError("os/usr.toml cannot be read.", details=str(problem)) from problem
+
+
+def parse_debug(text: bytes) -> DebugRules:
+    try:
+        return msgspec.toml.decode(text, type=DebugRules)
+    except msgspec.MsgspecError as problem:
+        raise UserError("os/debug.toml cannot be read.", details=str(problem)) from problem
+
+
+def with_debug(rules: UsrRules, extra: DebugRules) -> UsrRules:
+    """The rules for a development image."""
+    targets = {**rules.enable, **extra.enable}
+    enable = {name: (*rules.enable.get(name, ()), *extra.enable.get(name, ())) for name in targets}
+    return msgspec.structs.replace(rules, executables={**rules.executables, **extra.executables}, enable=enable)
 
 
 def matcher(globs: Collection[str]) -> Callable[[str], bool]:

@@ -6,6 +6,7 @@ day it was made with a count for that day.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from datetime import date
@@ -65,6 +66,13 @@ class ImageVersion:
     def __str__(self) -> str:
         made = f"{self.day.year:04}{self.day.month:02}.{self.day.day:02}.{self.count}"
         return f"{SKU}-{self.kubernetes}-{self.architecture}-{made}"
+
+
+def next_made(made: str, today: date) -> str:
+    """What follows `202611.24.0` (day and count) for an image made `today`; it never goes back."""
+    last = ImageVersion.parse(f"{SKU}-0.0-amd64-{made}")
+    day, count = (today, 0) if today > last.day else (last.day, last.count + 1)
+    return str(dataclasses.replace(last, day=day, count=count)).rpartition("-")[2]
 
 
 def require_same_minor(orchestrator: str, image: str) -> None:

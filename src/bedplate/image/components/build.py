@@ -82,7 +82,7 @@ def build_components(
             plan = plan_order(order, world.machine, thorough=thorough)
             _carry_out(plan, order, world, report)
     _tell_skipped(plan, report)
-    return _programs(order, role)
+    return programs_of(order, role)
 
 
 def make_order(
@@ -173,7 +173,7 @@ def _tell_skipped(plan: BuildPlan, report: Report) -> None:
             report.skipped(action.name, action.reason)
 
 
-def _programs(order: Order, role: Role | None) -> dict[str, Path]:
+def programs_of(order: Order, role: Role | None) -> dict[str, Path]:
     return {
         tool.name: order.path(component) / "bin" / tool.name
         for component in order.components

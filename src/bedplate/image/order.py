@@ -1,0 +1,56 @@
+"""What is asked for when an image is built, and the name that its answer has in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from pathlib import Path
+
+from bedplate.model.versions import ImageVersion
+
+MAKERS = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOrder:
+    """What to build: the recipe's folder, programs by tool name, the version, the keys and where Debian comes from.
+
+    `keys` is the folder of the user's own pair; without it, the development pair signs. `debug` adds
+    what os/debug.toml names, a shell on the serial console above all.
+    """
+
+    recipe: Path
+    programs: Mapping[str, Path]
+    version: ImageVersion
+    mirror: str
+    keys: Path | None = None
+    debug: bool = False
+
+    @property
+    def moment(self) -> datetime:
+        """The time that an image tells wherever one is written: the beginning of its version's day."""
+        return datetime.combine(self.version.day, time(), UTC)
+
+
+def order_key(order: ImageOrder, certificate: Path, packages: Path) -> str:
+    """The name of the order's place in the cache: a digest of everything that the image is a function of."""
+    summary = hashlib.sha256()
+    for part in (str(order.version), packages.name, "debug" if order.debug else ""):
+        summary.update(f"{part}\0".encode())
+    for name, path in sorted(order.programs.items()):
+        summary.update(f"{name}\0".encode() + _digest(path))
+    for name, path in [(certificate.name, certificate), *_files(order.recipe, "*"), *_files(MAKERS, "*.py")]:
+        summary.update(f"{name}\0".encode() + _digest(path))
+    return summary.hexdigest()[:16]
+
+
+def _files(folder: Path, pattern: str) -> Iterable[tuple[str, Path]]:
+    paths = sorted(path for path in folder.rglob(pattern) if path.is_file())
+    return [(str(path.relative_to(folder)), path) for path in paths]
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").digest()

@@ -1,0 +1,130 @@
+"""Trees of packages are made of what is locked, from nowhere else, and are whole or not there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bedplate.host.places import Places
+from bedplate.host.run import Completed
+from bedplate.image.build import plan_image
+from bedplate.image.debs import Debs
+from bedplate.image.lock import PACKAGES, TOOLS, Lock, Locked, write_lock
+from bedplate.image.order import ImageOrder, order_key
+from bedplate.image.packages import make_packages
+from bedplate.image.tools import Tools, make_tools
+from bedplate.model.digests import Sha256
+from bedplate.model.errors import UserError
+from bedplate.model.plans import Verb
+from bedplate.model.versions import ImageVersion
+from bedplate.testing.debs import deb
+from bedplate.testing.report import RecordedReport
+from bedplate.testing.runner import FakeRunner, completed
+
+LOCK = Lock(
+    (("trixie", datetime(2026, 11, 21, tzinfo=UTC)),),
+    tuple(Locked(n, "1", "all", 1, Sha256("00" * 32), f"debian/{n}.deb") for n in ("apt", "cpio", "debian-archive")),
+)
+LOCKED = "Package: apt\nVersion: 1\n\nPackage: cpio\nVersion: 1\n\nPackage: debian-archive\nVersion: 1\n"
+STALE = LOCKED.replace("cpio\nVersion: 1", "cpio\nVersion: 2")
+VERSION = ImageVersion.parse("Bedplate-1.37-amd64-202611.24.0")
+
+
+class Installer:
+    """Plays mmdebstrap and mkosi: makes a tree in which dpkg's status says `status`."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+        self.sources = ""
+
+    def __call__(self, argv: tuple[str, ...]) -> Completed:
+        if argv[0] == "mmdebstrap":
+            tree, self.sources = Path(argv[-2]), argv[-1]
+        else:
+            options = dict(part.removeprefix("--").split("=", 1) for part in argv if "=" in part)
+            tree = Path(options["output-dir"]) / "tree"
+            self.sources = (Path(options["sandbox-tree"]) / "etc/apt/sources.list.d/mkosi.sources").read_text()
+        (tree / "var/lib/dpkg").mkdir(parents=True)
+        (tree / "var/lib/dpkg/status").write_text(self.status)
+        return completed(argv)
+
+
+def make(kind: str, folder: Path, status: str, lock: Lock) -> Installer:
+    installer = Installer(status)
+    runner = FakeRunner(installer)
+    stock = Debs(lock, folder / "debs")
+    stock.folder.mkdir()
+    for package in lock.packages:
+        stock.path(package).write_bytes(deb(f"Package: {package.name}\n"))
+    tree, log, report = folder / "trees/one", folder / "log", RecordedReport()
+    if kind == "tools":
+        make_tools(["apt", "cpio"], tree, stock, runner=runner, log=log, report=report)
+    else:
+        make_packages(folder, tree, stock, tools=Tools(folder / "tools", runner), log=log, report=report)
+    return installer
+
+
+@pytest.mark.parametrize("kind", ["tools", "packages"])
+def test_a_tree_comes_from_the_local_repository_alone(tmp_path: Path, kind: str) -> None:
+    sources = make(kind, tmp_path, LOCKED, LOCK).sources
+    assert sources.count("://") == 1
+    assert f"://{tmp_path}/debs/.repository." in sources
+    assert (tmp_path / "trees/one/var/lib/dpkg/status").read_text() == LOCKED
+
+
+@pytest.mark.parametrize("kind", ["tools", "packages"])
+def test_a_tree_that_is_not_as_locked_is_told_and_thrown_away(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(UserError) as caught:
+        make(kind, tmp_path, STALE, LOCK)
+    assert caught.value.details == "cpio 1 -> 2"
+    assert list((tmp_path / "trees").iterdir()) == []
+    assert not list((tmp_path / "debs").glob(".repository.*"))
+
+
+def order(folder: Path, *, debug: bool = False) -> ImageOrder:
+    recipe = folder / "os"
+    if not recipe.exists():
+        recipe.mkdir()
+        (recipe / "mkosi.conf").write_text("[Content]\nPackages=\n    cpio\n")
+        (recipe / "packages-tools.txt").write_text("cpio\n")
+        for name in (PACKAGES, TOOLS):
+            (recipe / name).write_text(write_lock(LOCK))
+        (folder / "keys").mkdir()
+        (folder / "keys/db.crt").write_text("certificate")
+    return ImageOrder(recipe, {}, VERSION, "http://m/debian", keys=folder / "keys", debug=debug)
+
+
+def key(wanted: ImageOrder) -> str:
+    assert wanted.keys
+    return order_key(wanted, wanted.keys / "db.crt", wanted.recipe)
+
+
+def test_a_development_image_never_takes_the_place_of_a_normal_one(tmp_path: Path) -> None:
+    assert key(order(tmp_path)) != key(order(tmp_path, debug=True))
+
+
+def test_an_image_is_another_when_its_lock_is(tmp_path: Path) -> None:
+    before = key(order(tmp_path))
+    (tmp_path / "os" / PACKAGES).write_text(write_lock(LOCK) + "zsh 1 all 1 ab debian/zsh.deb\n")
+    assert key(order(tmp_path)) != before
+
+
+def test_a_file_that_moves_within_the_recipe_makes_another_image(tmp_path: Path) -> None:
+    (order(tmp_path).recipe / "a").mkdir()
+    (tmp_path / "os/a/unit").write_text("x")
+    before = key(order(tmp_path))
+    (tmp_path / "os/a/unit").rename(tmp_path / "os/unit")
+    assert key(order(tmp_path)) != before
+
+
+def test_an_image_tells_the_beginning_of_its_day(tmp_path: Path) -> None:
+    assert order(tmp_path).moment == datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def test_a_plan_with_empty_caches_runs_everything_and_changes_nothing(tmp_path: Path) -> None:
+    places = Places(cache=tmp_path / "cache", state=tmp_path / "state")
+    actions = plan_image(order(tmp_path), places=places, programs_there=True)
+    assert [action.verb for action in actions] == [Verb.RUN] * 3
+    assert not places.cache.exists()
