@@ -11,8 +11,9 @@ import typer
 
 from bedplate.cli.components import CHECKOUT, RootOption
 from bedplate.cli.context import progress_console, report
-from bedplate.cli.local import changing, cluster_folder, make_order
+from bedplate.cli.local import changing, cluster_folder, make_order, preflight
 from bedplate.cli.output import OutputFormat, OutputOption, emit
+from bedplate.cli.planning import plan_up, told
 from bedplate.host.clock import SystemClock
 from bedplate.host.files import write_atomically
 from bedplate.host.run import SystemRunner
@@ -58,14 +59,22 @@ def up(
     registry_port: Annotated[
         int, typer.Option("--registry-port", help="Port of this computer for the image registry.")
     ] = REGISTRY_RELAY,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")] = False,
     root: RootOption = CHECKOUT,
+    output: OutputOption = OutputFormat.table,
 ) -> None:
     """Bring up a cluster with one pool of nodes; what is there already is used.
 
     Builds what the cache lacks: some 20 minutes the first time on two cores.
     """
+    acceleration = preflight(api_port, registry_port)
+    steps = plan_up(root, cluster_folder(), nodes=nodes, acceleration=acceleration)
+    if dry_run:
+        emit(steps, output=output)
+        return
+    progress_console().print(told(steps), highlight=False, soft_wrap=True)
     with changing("bringing up the local cluster"):
-        order = make_order(root, api_port=api_port, registry_port=registry_port)
+        order = make_order(root, acceleration.kind, api_port=api_port, registry_port=registry_port)
         runner, clock = SystemRunner(), SystemClock()
         cluster = bring_up(cluster_folder(), order, runner=runner, clock=clock, report=report())
         if not read_pools(cluster.pools):

@@ -141,9 +141,16 @@ def image_of(
     return build_image(order, places=places(), runner=runner, downloader=HttpDownloader(), report=report())
 
 
-def plan(root: Path, *, version: ImageVersion | None, keys: Path | None, debug: bool) -> list[PlannedStep]:
-    """What `have_image` would do, components first; nothing is changed."""
-    components = make_order(None, root=root, places=places(), runner=SystemRunner(), role=Role.IMAGE)
+def plan(
+    root: Path,
+    *,
+    version: ImageVersion | None = None,
+    keys: Path | None = None,
+    debug: bool = False,
+    role: Role | None = Role.IMAGE,
+) -> list[PlannedStep]:
+    """What `have_image` would do, components of that role (all for `None`) first; nothing is changed."""
+    components = make_order(None, root=root, places=places(), runner=SystemRunner(), role=role)
     steps = plan_order(components, World.real().machine).actions
     there = not any(step.runs for step in steps)
     programs = programs_of(components, Role.IMAGE) if there else {}

@@ -17,6 +17,8 @@ from bedplate.image.components.catalogue import read_catalogue
 from bedplate.local.addons import manifests_folder
 from bedplate.local.cell.client import find_cell
 from bedplate.local.cluster import Cluster, ClusterOrder, open_cluster
+from bedplate.local.machines.kvm import Acceleration
+from bedplate.local.machines.qemu import Accelerator
 
 NAME = "local"
 
@@ -37,11 +39,15 @@ def changing(doing: str) -> Iterator[None]:
         yield
 
 
-def make_order(root: Path, *, api_port: int, registry_port: int) -> ClusterOrder:
+def preflight(*ports: int) -> Acceleration:
+    """Look whether this computer can run the cluster, whose ports have to be free unless it is up."""
+    up = find_cell(cluster_folder() / "cell") is not None
+    return require(() if up else ports)
+
+
+def make_order(root: Path, accelerator: Accelerator, *, api_port: int, registry_port: int) -> ClusterOrder:
     """What the cluster of a checkout is made of, everything built where the cache lacks it."""
     runner = SystemRunner()
-    up = find_cell(cluster_folder() / "cell") is not None
-    acceleration = require(() if up else (api_port, registry_port))
     programs = build_components(root=root, places=places(), runner=runner, report=report())
     image = image_of(root, programs)
     versions = {component.name: component.version for component in read_catalogue(root / "components")}
@@ -54,7 +60,7 @@ def make_order(root: Path, *, api_port: int, registry_port: int) -> ClusterOrder
         firmware=places().cache / "firmware",
         kubernetes=versions["kubernetes"],
         coredns=versions["coredns"].removeprefix("v"),
-        accelerator=acceleration.kind,
+        accelerator=accelerator,
         api_port=api_port,
         registry_port=registry_port,
     )
