@@ -62,13 +62,13 @@ def test_a_node_that_joined_has_only_good_lines() -> None:
         (network(links=()), "address     FAIL no network card. Give the machine one"),
         (network(links=(Link("eth0", carrier=False),)), "address     FAIL no carrier on eth0. Is the cable"),
         (network(links=(Link("eth0", carrier=True),)), "address     FAIL none on eth0. Does a DHCP server"),
-        (network(gateway=None), "address     WARN 10.75.0.11/24 on enp0s2, no gateway. Only this"),
+        (network(gateway=None), "address     warn 10.75.0.11/24 on enp0s2, no gateway. Only this"),
         (network(gateway=Gateway("", "eth0")), "address     ok   10.75.0.11/24 on enp0s2, gateway eth0"),
-        (network(name_servers=()), "dns         WARN no name server. Let DHCP"),
-        (network(silent=("10.75.0.1",)), "dns         WARN 10.75.0.1 does not answer. Is UDP port 53"),
-        (network(name_servers=("a", "b"), silent=("b",)), "dns         WARN b does not answer. Another name server"),
+        (network(name_servers=()), "dns         warn no name server. Let DHCP"),
+        (network(silent=("10.75.0.1",)), "dns         warn 10.75.0.1 does not answer. Is UDP port 53"),
+        (network(name_servers=("a", "b"), silent=("b",)), "dns         warn b does not answer. Another name server"),
         (network(resolves=False), "dns         FAIL 10.75.0.1 has no address. Add it on 10.75.0.1."),
-        (replace(JOINED, time=replace(TIME, synchronised=False)), "clock       WARN 2026-11-24, not synchronised. Let"),
+        (replace(JOINED, time=replace(TIME, synchronised=False)), "clock       warn 2026-11-24, not synchronised. Let"),
         (
             replace(JOINED, time=replace(TIME, trusted_from=NOW + DAY)),
             "clock       FAIL 2026-11-24 is before the cluster's CA begins, 2026-11-25. Set the clock",
@@ -87,15 +87,15 @@ def test_a_node_that_joined_has_only_good_lines() -> None:
         (joining(Answer(Reach.ANSWERED, 503)), "api         FAIL 10.75.0.1:6443 answers 503. Is the control plane"),
         (joining(REFUSED_TOKEN), "api         ok   10.75.0.1:6443 answers"),
         (replace(JOINING, server=Server("fd00::1", 6443, token=True)), "api         ok   [fd00::1]:6443 answers"),
-        (LOST, "certificate WAIT none. See the line api."),
+        (LOST, "certificate wait none. See the line api."),
         (replace(JOINING, server=Server("a", 1, token=False)), "certificate FAIL none, and no bootstrap token to ask"),
         (joining(REFUSED_TOKEN), "certificate FAIL none: the bootstrap token was refused. It is over or wrong. Delete"),
-        (joining(Answer(Reach.REFUSED)), "certificate WAIT none. The node asks for one when the API server answers."),
-        (replace(JOINING, request=Request.NONE), "certificate WAIT not asked for yet. The kubelet"),
-        (replace(JOINING, request=Request.PENDING), "certificate WAIT asked for, not approved yet. kubectl get csr"),
-        (replace(JOINING, request=Request.APPROVED), "certificate WAIT approved, not signed yet. Does the controller"),
+        (joining(Answer(Reach.REFUSED)), "certificate wait none. The node asks for one when the API server answers."),
+        (replace(JOINING, request=Request.NONE), "certificate wait not asked for yet. The kubelet"),
+        (replace(JOINING, request=Request.PENDING), "certificate wait asked for, not approved yet. kubectl get csr"),
+        (replace(JOINING, request=Request.APPROVED), "certificate wait approved, not signed yet. Does the controller"),
         (replace(JOINING, request=Request.DENIED), "certificate FAIL denied by the cluster. kubectl describe csr"),
-        (replace(JOINING, request=Request.UNKNOWN), "certificate WAIT none yet. kubectl get csr"),
+        (replace(JOINING, request=Request.UNKNOWN), "certificate wait none yet. kubectl get csr"),
         (
             replace(JOINED, certificate=Validity(NOW - 2 * DAY, NOW - DAY)),
             "certificate FAIL expired on 2026-11-23. Delete",
@@ -114,15 +114,15 @@ def test_a_node_that_joined_has_only_good_lines() -> None:
             "unit        FAIL kubelet.service ends again and again. Its last words: no swap",
         ),
         (replace(JOINED, units=(BadUnit("var.mount", restarts=False),)), "unit        FAIL var.mount failed. Is the"),
-        (joining(Answer(Reach.REFUSED)), "node        WAIT n1 waits for: api"),
-        (JOINING, "node        WAIT n1 waits for its certificate"),
-        (replace(JOINED, kubelet_answers=False), "node        WAIT n1 waits for the kubelet to start"),
-        (replace(JOINED, state=None), "node        WAIT n1 is not registered yet"),
-        (replace(JOINED, state=NodeState(ready=False, message="why")), "node        WAIT n1 is not Ready. why"),
+        (joining(Answer(Reach.REFUSED)), "node        wait n1 waits for: api"),
+        (JOINING, "node        wait n1 waits for its certificate"),
+        (replace(JOINED, kubelet_answers=False), "node        wait n1 waits for the kubelet to start"),
+        (replace(JOINED, state=None), "node        wait n1 is not registered yet"),
+        (replace(JOINED, state=NodeState(ready=False, message="why")), "node        wait n1 is not Ready. why"),
     ],
 )
 def test_each_fact_has_its_line(facts: Facts, expected: str) -> None:
-    shown = str(line(expected.split(maxsplit=1)[0], facts)).replace(" wait ", " WAIT ").replace(" warn ", " WARN ")
+    shown = str(line(expected.split(maxsplit=1)[0], facts)).replace(" wait ", " wait ").replace(" warn ", " warn ")
     assert shown.startswith(expected)
 
 
