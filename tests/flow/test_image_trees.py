@@ -31,7 +31,7 @@ LOCK = Lock(
 LOCKED = "Package: apt\nVersion: 1\n\nPackage: cpio\nVersion: 1\n\nPackage: debian-archive\nVersion: 1\n"
 STALE = LOCKED.replace("cpio\nVersion: 1", "cpio\nVersion: 2")
 WHEELS = "\n".join(
-    f'[[package]]\nname = "{name}"\nversion = "1"\nwheels = [{{ url = "u/{name}-1-py3-none-any.whl", hash = "sha256:0" }}]'
+    f'[[package]]\nname = "{name}"\nversion = "1"\nwheels = [{{ url = "{name}-1-py3-none-any.whl", hash = "0" }}]'
     for name in AGENT_PACKAGES
 )
 VERSION = ImageVersion.parse("Bedplate-1.37-amd64-202611.24.0")

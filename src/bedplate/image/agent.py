@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bedplate.host.download import Downloader
-from bedplate.host.files import folder_in_one_step
+from bedplate.host.files import folder_in_one_step, remove_leftovers
 from bedplate.host.places import Places
 from bedplate.host.report import Report
 from bedplate.image.tools import Tools
@@ -26,11 +26,15 @@ PROGRAM = "bedplate-agent"
 
 
 def make_agent(lock: Path, *, tools: Tools, places: Places, downloader: Downloader, report: Report) -> Path:
-    """The folder with the bundle, made where the cache lacks it; `lock` is uv.lock, which pins its packages."""
+    """The folder with the bundle, made where the cache lacks it; `lock` is uv.lock, which pins its packages.
+
+    Two at once must wait for each other: call it under the image's lock.
+    """
     folder = agent_place(lock, tools.tree, places)
     if folder.is_dir():
         report.skipped("Agent", "unchanged")
         return folder
+    remove_leftovers(folder)
     with report.step("Agent") as step, folder_in_one_step(folder) as scratch:
         work = scratch / ".work"
         wheels = choose_wheels(lock.read_bytes(), PACKAGES, PYTHON)
