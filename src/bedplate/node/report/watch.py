@@ -8,7 +8,8 @@ from bedplate.host.clock import Clock
 from bedplate.node.report.facts import Facts
 from bedplate.node.report.rules import Line, is_ready, judge
 
-EVERY_SECONDS = 5.0
+EVERY_SECONDS = 10.0
+"""A round takes about a second of an emulated processor, which the kubelet may need."""
 
 
 def watch(gather: Callable[[], Facts], say: Callable[[str], None], clock: Clock) -> None:
