@@ -15,7 +15,8 @@ LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 def asked_for() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    groups = project["dependency-groups"].values()
+    wanted = [*project["project"]["dependencies"], *(each for group in groups for each in group)]
     return {re.split(r"[^A-Za-z0-9._-]", requirement)[0] for requirement in wanted}
 
 

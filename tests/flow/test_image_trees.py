@@ -9,6 +9,7 @@ import pytest
 
 from bedplate.host.places import Places
 from bedplate.host.run import Completed
+from bedplate.image.agent import PACKAGES as AGENT_PACKAGES
 from bedplate.image.build import plan_image
 from bedplate.image.debs import Debs
 from bedplate.image.lock import PACKAGES, TOOLS, Lock, Locked, write_lock
@@ -29,6 +30,10 @@ LOCK = Lock(
 )
 LOCKED = "Package: apt\nVersion: 1\n\nPackage: cpio\nVersion: 1\n\nPackage: debian-archive\nVersion: 1\n"
 STALE = LOCKED.replace("cpio\nVersion: 1", "cpio\nVersion: 2")
+WHEELS = "\n".join(
+    f'[[package]]\nname = "{name}"\nversion = "1"\nwheels = [{{ url = "{name}-1-py3-none-any.whl", hash = "0" }}]'
+    for name in AGENT_PACKAGES
+)
 VERSION = ImageVersion.parse("Bedplate-1.37-amd64-202611.24.0")
 
 
@@ -91,6 +96,7 @@ def order(folder: Path, *, debug: bool = False) -> ImageOrder:
         (recipe / "packages-tools.txt").write_text("cpio\n")
         for name in (PACKAGES, TOOLS):
             (recipe / name).write_text(write_lock(LOCK))
+        (folder / "uv.lock").write_text(WHEELS)
         (folder / "keys").mkdir()
         (folder / "keys/db.crt").write_text("certificate")
     return ImageOrder(recipe, {}, VERSION, "http://m/debian", keys=folder / "keys", debug=debug)
@@ -98,7 +104,7 @@ def order(folder: Path, *, debug: bool = False) -> ImageOrder:
 
 def key(wanted: ImageOrder) -> str:
     assert wanted.keys
-    return order_key(wanted, wanted.keys / "db.crt", wanted.recipe)
+    return order_key(wanted, wanted.keys / "db.crt", wanted.recipe, wanted.recipe)
 
 
 def test_a_development_image_never_takes_the_place_of_a_normal_one(tmp_path: Path) -> None:
@@ -126,5 +132,5 @@ def test_an_image_tells_the_beginning_of_its_day(tmp_path: Path) -> None:
 def test_a_plan_with_empty_caches_runs_everything_and_changes_nothing(tmp_path: Path) -> None:
     places = Places(cache=tmp_path / "cache", state=tmp_path / "state")
     actions = plan_image(order(tmp_path), places=places, programs_there=True)
-    assert [action.verb for action in actions] == [Verb.RUN] * 3
+    assert [action.verb for action in actions] == [Verb.RUN] * 4
     assert not places.cache.exists()

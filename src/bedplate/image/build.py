@@ -12,6 +12,7 @@ from bedplate.host.locks import in_turn
 from bedplate.host.places import Places
 from bedplate.host.report import Report, Step
 from bedplate.host.run import Runner
+from bedplate.image.agent import agent_place, make_agent
 from bedplate.image.debs import Supply
 from bedplate.image.describe import describe
 from bedplate.image.disk import make_disk, make_erofs, make_uki, make_verity
@@ -56,6 +57,7 @@ class Materials:
     tools: Tools
     pair: SigningPair
     packages: Path
+    agent: Path
 
 
 def build_image(order: ImageOrder, *, places: Places, runner: Runner, downloader: Downloader, report: Report) -> Image:
@@ -64,8 +66,10 @@ def build_image(order: ImageOrder, *, places: Places, runner: Runner, downloader
     with in_turn(places.cache / "locks/image", doing="building an image", waiting=report.step):
         tools = have_tools(order.recipe, supply, runner)
         pair = own_pair(order.keys) if order.keys else development_pair(places.state / DEVELOPMENT_KEYS, tools)
-        materials = Materials(tools, pair, have_packages(order.recipe, tools, supply))
-        folder = image_place(order, pair, materials.packages, places)
+        packages = have_packages(order.recipe, tools, supply)
+        agent = make_agent(order.wheels, tools=tools, places=places, downloader=downloader, report=report)
+        materials = Materials(tools, pair, packages, agent)
+        folder = image_place(order, pair, packages, agent, places)
         if folder.is_dir():
             report.skipped("Image", "unchanged")
         else:
@@ -79,26 +83,28 @@ def plan_image(order: ImageOrder, *, places: Places, programs_there: bool) -> tu
     """What `build_image` would do now, and why; changes nothing."""
     tools = tools_place(order.recipe, tools_lock(order.recipe), places)
     packages = packages_place(order.recipe, packages_lock(order.recipe), tools, places)
+    agent = agent_place(order.wheels, tools, places)
     pair = SigningPair(order.keys or places.state / DEVELOPMENT_KEYS)
     known = programs_there and pair.certificate.is_file()
     found = Found(
         tools=tools.is_dir(),
         packages=packages.is_dir(),
+        agent=agent.is_dir(),
         programs=programs_there,
-        image=known and image_place(order, pair, packages, places).is_dir(),
+        image=known and image_place(order, pair, packages, agent, places).is_dir(),
     )
     return make_plan(found, debug=order.debug)
 
 
-def image_place(order: ImageOrder, pair: SigningPair, packages: Path, places: Places) -> Path:
-    return places.cache / "images" / order_key(order, pair.certificate, packages)
+def image_place(order: ImageOrder, pair: SigningPair, packages: Path, agent: Path, places: Places) -> Path:
+    return places.cache / "images" / order_key(order, pair.certificate, packages, agent)
 
 
 def assemble(order: ImageOrder, materials: Materials, out: Path, step: Step) -> None:
     """Everything from the rules to the disk, in the folder `out`."""
     tools, version = materials.tools, str(order.version)
     step.note("files of /usr")
-    sources = Sources(materials.packages, order.recipe, order.programs, debug=order.debug)
+    sources = Sources(materials.packages, order.recipe, order.programs, materials.agent, debug=order.debug)
     staged = stage(sources, read_rules(order.recipe, debug=order.debug), out / "root", tools=tools, version=version)
     step.note("erofs and verity")
     make_erofs(out, tools=tools, version=version)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from bedplate.image.agent import FOLDER, PROGRAM
 from bedplate.image.disk import Verity, fingerprint
 from bedplate.image.gpt import HEAD_BYTES, read_table
 from bedplate.image.lock import versions
@@ -26,6 +27,7 @@ OURS = "recipe"
 def describe(folder: Path, staged: Staged, packages: Path, order: ImageOrder, verity: Verity) -> Manifest:
     """The manifest of the image in `folder`, which was staged from the tree `packages`."""
     owners = package_owners(packages) | {path: Path(path).name for path in component_files(order.programs)}
+    owners |= {kept.path: PROGRAM for kept in staged.kept if kept.path.startswith(f"{FOLDER}/")}
     files = list_files(staged.root, owners)
     return Manifest(
         version=str(order.version),

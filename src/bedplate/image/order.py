@@ -29,15 +29,20 @@ class ImageOrder:
     debug: bool = False
 
     @property
+    def wheels(self) -> Path:
+        """The lock of the Python packages in the agent: the checkout's own."""
+        return self.recipe.parent / "uv.lock"
+
+    @property
     def moment(self) -> datetime:
         """The time that an image tells wherever one is written: the beginning of its version's day."""
         return datetime.combine(self.version.day, time(), UTC)
 
 
-def order_key(order: ImageOrder, certificate: Path, packages: Path) -> str:
+def order_key(order: ImageOrder, certificate: Path, packages: Path, agent: Path) -> str:
     """The name of the order's place in the cache: a digest of everything that the image is a function of."""
     summary = hashlib.sha256()
-    for part in (str(order.version), packages.name, "debug" if order.debug else ""):
+    for part in (str(order.version), packages.name, agent.name, "debug" if order.debug else ""):
         summary.update(f"{part}\0".encode())
     for name, path in sorted(order.programs.items()):
         summary.update(f"{name}\0".encode() + _digest(path))

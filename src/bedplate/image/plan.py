@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bedplate.model.plans import Action, Verb
 
-TOOLS_SECONDS, PACKAGES_SECONDS, IMAGE_SECONDS = 75.0, 75.0, 25.0
+TOOLS_SECONDS, PACKAGES_SECONDS, AGENT_SECONDS, IMAGE_SECONDS = 75.0, 75.0, 10.0, 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Found:
 
     tools: bool
     packages: bool
+    agent: bool
     programs: bool
     image: bool
 
@@ -25,6 +26,7 @@ def make_plan(found: Found, *, debug: bool) -> tuple[Action, ...]:
     return (
         tree_action("Build tools", TOOLS_SECONDS, "os/tools.lock", there=found.tools),
         tree_action("Debian packages", PACKAGES_SECONDS, "os/packages.lock", there=found.packages),
+        agent_action(there=found.agent),
         image_action(name, found),
     )
 
@@ -35,8 +37,14 @@ def tree_action(name: str, seconds: float, lock: str, *, there: bool) -> Action:
     return Action(name, Verb.RUN, f"{lock} is not in the cache", seconds)
 
 
+def agent_action(*, there: bool) -> Action:
+    if there:
+        return Action("Agent", Verb.SKIP, "unchanged")
+    return Action("Agent", Verb.RUN, "its sources, uv.lock or the build tools changed", AGENT_SECONDS)
+
+
 def image_action(name: str, found: Found) -> Action:
-    changed = {"build tools": found.tools, "packages": found.packages, "programs": found.programs}
+    changed = {"build tools": found.tools, "packages": found.packages, "agent": found.agent, "programs": found.programs}
     missing = [part for part, there in changed.items() if not there]
     if missing:
         return Action(name, Verb.RUN, f"its {', '.join(missing)} are made first", IMAGE_SECONDS)

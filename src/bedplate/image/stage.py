@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bedplate.image.agent import bundle_files
 from bedplate.image.elf import is_elf, read_dynamic
 from bedplate.image.tools import Tools
 from bedplate.image.usr import Kept, UsrRules, modules_with_dependencies, select, unpacked_name
@@ -27,7 +28,7 @@ FACTORY = ("ssl/certs/ca-certificates.crt", "protocols", "services", "ethertypes
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the files come from: the package tree that mkosi made, the recipe, the components by tool name.
+    """Where the files come from: mkosi's package tree, the recipe, the components by tool name, the agent's bundle.
 
     With `debug`, the recipe's files for development images come along.
     """
@@ -35,6 +36,7 @@ class Sources:
     packages: Path
     recipe: Path
     components: Mapping[str, Path]
+    agent: Path
     debug: bool = False
 
 
@@ -50,7 +52,7 @@ class Staged:
 
 def stage(sources: Sources, rules: UsrRules, root: Path, *, tools: Tools, version: str) -> Staged:
     """Fill `root` and return what was kept and why."""
-    files = component_files(sources.components) | package_files(sources.packages)
+    files = component_files(sources.components) | bundle_files(sources.agent) | package_files(sources.packages)
     links = {path: target for path, file in files.items() if (target := _target(sources.packages, path, file))}
 
     def needed(path: str) -> Iterable[str]:

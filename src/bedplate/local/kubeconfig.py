@@ -1,58 +1,11 @@
-"""Kubeconfig files: how a client reaches the API server and who it says it is."""
+"""The kubeconfig files of a local cluster."""
 
 from __future__ import annotations
 
 import msgspec
 
 from bedplate.local.pki import CLUSTER, Pki
-
-
-class _Kebab(msgspec.Struct, frozen=True, rename="kebab", omit_defaults=True, kw_only=True):
-    """Kubeconfig names its fields with hyphens."""
-
-
-class ClusterEntry(_Kebab, frozen=True):
-    server: str
-    certificate_authority_data: bytes
-
-
-class User(_Kebab, frozen=True):
-    """Either a client certificate with its key, or a bearer token."""
-
-    client_certificate_data: bytes = b""
-    client_key_data: bytes = b""
-    token: str = ""
-
-
-class ContextEntry(_Kebab, frozen=True):
-    cluster: str
-    user: str
-
-
-class NamedCluster(_Kebab, frozen=True):
-    name: str
-    cluster: ClusterEntry
-
-
-class NamedUser(_Kebab, frozen=True):
-    name: str
-    user: User
-
-
-class NamedContext(_Kebab, frozen=True):
-    name: str
-    context: ContextEntry
-
-
-class Kubeconfig(msgspec.Struct, frozen=True, kw_only=True, rename={"api_version": "apiVersion"}):
-    """The file as `kubectl` reads it (kind Config of API v1)."""
-
-    api_version: str = "v1"
-    kind: str = "Config"
-    clusters: tuple[NamedCluster, ...]
-    users: tuple[NamedUser, ...]
-    contexts: tuple[NamedContext, ...]
-    current_context: str = msgspec.field(name="current-context")
+from bedplate.wire.kubeconfig import ClusterEntry, ContextEntry, Kubeconfig, NamedCluster, NamedContext, NamedUser, User
 
 
 def kubeconfig(*, cluster: str, server: str, authority: bytes, name: str, user: User) -> bytes:

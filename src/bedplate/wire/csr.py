@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import binascii
+
 import msgspec
 
 
@@ -25,8 +27,11 @@ class SigningStatus(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...] = ()
 
 
-class Metadata(msgspec.Struct, frozen=True):
+class Metadata(msgspec.Struct, frozen=True, rename="camel"):
+    """`creation_timestamp` is RFC 3339 in UTC, so that times sort as text."""
+
     name: str
+    creation_timestamp: str = ""
 
 
 class SigningRequest(msgspec.Struct, frozen=True):
@@ -38,3 +43,20 @@ class SigningRequest(msgspec.Struct, frozen=True):
 def read_request(document: object) -> SigningRequest:
     """The request in a decoded JSON document. Raises `msgspec.ValidationError` for another form."""
     return msgspec.convert(document, SigningRequest)
+
+
+class _List(msgspec.Struct, frozen=True):
+    items: tuple[SigningRequest, ...]
+
+
+def read_requests(text: bytes) -> tuple[SigningRequest, ...]:
+    """The requests in a list as the API server sends it in JSON. Raises `msgspec.DecodeError` for another form."""
+    return msgspec.json.decode(text, type=_List).items
+
+
+def is_from_node(request: SigningRequest, node: str) -> bool:
+    """Whether the kubelet of `node` asks for its client certificate: its common name is in the request's DER."""
+    body = b"".join(line for line in request.spec.request.splitlines() if not line.startswith(b"-----"))
+    name = f"system:node:{node}".encode()
+    # The length before it, or a node named like the beginning of another's name would match.
+    return bytes([len(name)]) + name in binascii.a2b_base64(body)

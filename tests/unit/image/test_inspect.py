@@ -213,22 +213,24 @@ def test_without_any_image_the_way_to_one_is_told(tmp_path: Path) -> None:
 
 
 def test_a_plan_runs_nothing_where_all_is_there() -> None:
-    assert make_plan(Found(tools=True, packages=True, programs=True, image=True), debug=False) == (
+    assert make_plan(Found(tools=True, packages=True, agent=True, programs=True, image=True), debug=False) == (
         Action("Build tools", Verb.SKIP, "os/tools.lock is in the cache"),
         Action("Debian packages", Verb.SKIP, "os/packages.lock is in the cache"),
+        Action("Agent", Verb.SKIP, "unchanged"),
         Action("Image", Verb.SKIP, "unchanged"),
     )
 
 
 def test_a_plan_names_what_an_image_waits_for() -> None:
-    plan = make_plan(Found(tools=True, packages=False, programs=False, image=False), debug=True)
+    plan = make_plan(Found(tools=True, packages=False, agent=False, programs=False, image=False), debug=True)
     assert [(each.name, each.verb, each.reason) for each in plan] == [
         ("Build tools", Verb.SKIP, "os/tools.lock is in the cache"),
         ("Debian packages", Verb.RUN, "os/packages.lock is not in the cache"),
-        ("Image with a console", Verb.RUN, "its packages, programs are made first"),
+        ("Agent", Verb.RUN, "its sources, uv.lock or the build tools changed"),
+        ("Image with a console", Verb.RUN, "its packages, agent, programs are made first"),
     ]
 
 
 def test_a_plan_for_a_changed_recipe_makes_the_image_alone() -> None:
-    plan = make_plan(Found(tools=True, packages=True, programs=True, image=False), debug=False)
-    assert [each.verb for each in plan] == [Verb.SKIP, Verb.SKIP, Verb.RUN]
+    plan = make_plan(Found(tools=True, packages=True, agent=True, programs=True, image=False), debug=False)
+    assert [each.verb for each in plan] == [Verb.SKIP, Verb.SKIP, Verb.SKIP, Verb.RUN]

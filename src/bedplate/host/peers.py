@@ -1,0 +1,105 @@
+"""Short questions to servers, for when the question is whether they answer at all. Each has a time limit."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+import struct
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from bedplate.model.network import Answer, Caller, Reach
+
+LIMIT_SECONDS = 3.0
+MOST_BYTES = 4 << 20
+NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL}
+PORTS = {"https": 443, "http": 80}
+ROOT_QUERY = struct.pack(">HHHHHH", 0x6265, 0x0100, 1, 0, 0, 0) + b"\0" + struct.pack(">HH", 2, 1)
+"""A DNS message (RFC 1035 section 4) that asks for the name servers of the root."""
+
+
+class Peers(Protocol):
+    """Questions to others; none raises because a peer is away or wrong."""
+
+    def answers_names(self, server: str) -> bool:
+        """Whether the DNS server at that address sends any answer, be it a refusal."""
+        ...
+
+    def resolves(self, name: str) -> bool:
+        """Whether this machine finds an address for `name`; an address is its own name."""
+        ...
+
+    def get(self, url: str, caller: Caller) -> Answer:
+        """What a GET of `url` comes to."""
+        ...
+
+
+class SystemPeers:
+    """Asks over the network."""
+
+    def answers_names(self, server: str) -> bool:
+        family = socket.AF_INET6 if ":" in server else socket.AF_INET
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as asked:
+                asked.settimeout(LIMIT_SECONDS)
+                asked.connect((server, 53))
+                asked.send(ROOT_QUERY)
+                return asked.recv(512)[:2] == ROOT_QUERY[:2]
+        except OSError:
+            return False
+
+    def resolves(self, name: str) -> bool:
+        try:
+            return bool(socket.getaddrinfo(name, None))
+        except OSError:
+            return False
+
+    def get(self, url: str, caller: Caller) -> Answer:
+        try:
+            return _get(url, caller)
+        except socket.gaierror as problem:
+            return Answer(Reach.NO_NAME, details=problem.strerror or str(problem))
+        except ssl.SSLCertVerificationError as problem:
+            return Answer(Reach.UNTRUSTED, details=problem.verify_message)
+        except TimeoutError:
+            return Answer(Reach.SILENT)
+        except ConnectionRefusedError:
+            return Answer(Reach.REFUSED)
+        except OSError as problem:
+            reach = Reach.NO_ROUTE if problem.errno in NO_ROUTE else Reach.BROKEN
+            return Answer(reach, details=problem.strerror or type(problem).__name__)
+
+
+def _get(url: str, caller: Caller) -> Answer:
+    """HTTP/1.0, since its answers end where the connection ends: no lengths and no chunks to follow."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+    lines = [f"GET {parts.path}{'?' if parts.query else ''}{parts.query} HTTP/1.0", f"Host: {parts.netloc}"]
+    lines += [f"Authorization: Bearer {caller.token}"] if caller.token else []
+    with socket.create_connection((host, port), LIMIT_SECONDS) as plain:
+        talk = _trust(caller).wrap_socket(plain, server_hostname=host) if parts.scheme == "https" else plain
+        with talk:
+            talk.sendall("\r\n".join([*lines, "Accept: application/json", "", ""]).encode())
+            text = _read(talk)
+    head, _, body = text.partition(b"\r\n\r\n")
+    words = head.split(maxsplit=2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+        return Answer(Reach.BROKEN, details="what it sends is not HTTP")
+    return Answer(Reach.ANSWERED, int(words[1]), body)
+
+
+def _trust(caller: Caller) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=caller.authority.decode() or None)
+    # The kubelet is the measure, and Go asks less of a cluster's own CA than OpenSSL does when strict.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if caller.certificate:
+        context.load_cert_chain(caller.certificate)
+    return context
+
+
+def _read(talk: socket.socket) -> bytes:
+    text = b""
+    while len(text) < MOST_BYTES and (piece := talk.recv(1 << 16)):
+        text += piece
+    return text

@@ -1,0 +1,1 @@
+"""Tells on the console what keeps the node from joining its cluster."""
