@@ -55,19 +55,26 @@ def wait_until_free(path: Path, *, seconds: float, clock: Clock) -> bool:
 def alone(path: Path, *, doing: str) -> Iterator[None]:
     """Hold the lock for a block. Raises `UserError` at once when another process holds it.
 
-    `doing` completes the sentence "Another command is … already".
+    `doing` ("taking down the cluster") is what that one is told, with our process number.
     """
     handle = take(path)
     if handle is None:
         raise UserError(
-            f"Another command is {doing} already.",
+            f"Process {path.read_text().strip() or 'unknown'} is in the way.",
             details=f"It holds {path}.",
             resolution="Wait until it has ended, then try again.",
         )
     try:
+        _sign(handle, doing)
         yield
     finally:
         os.close(handle)
+
+
+def _sign(handle: int, doing: str) -> None:
+    """Write into the lock file who holds it, and what for."""
+    os.truncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()} ({doing})\n".encode(), 0)
 
 
 @contextmanager
@@ -83,8 +90,7 @@ def in_turn(path: Path, *, doing: str, waiting: Callable[[str], AbstractContextM
         with waiting(f"Wait for process {path.read_text().strip() or 'that takes the lock now'}"):
             fcntl.flock(handle, fcntl.LOCK_EX)
     try:
-        os.truncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()} ({doing})\n".encode(), 0)
+        _sign(handle, doing)
         yield
     finally:
         os.close(handle)

@@ -1,0 +1,79 @@
+"""What a request that cannot be met is told, by the real command, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from bedplate.host import sockets
+from bedplate.host.locks import alone
+from bedplate.host.run import Completed, SystemRunner
+
+
+def bedplate(state: Path, *arguments: str, **environment: str) -> Completed:
+    """Run the command with a state folder of its own; what it said is in `stderr`."""
+    argv = [sys.executable, "-m", "bedplate.cli", *arguments]
+    env = {"XDG_STATE_HOME": str(state), **environment}
+    return SystemRunner().run(argv, env=env, ok=range(256), seconds=60)
+
+
+def left_behind(state: Path) -> list[str]:
+    """Every file below `state` but locks, which stay on purpose."""
+    return [str(path) for path in state.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nodepool", "list"),
+        ("nodepool", "add", "--name=burst"),
+        ("nodepool", "scale", "--name=system", "--node-count=1"),
+        ("nodepool", "delete", "--name=system"),
+        ("node", "list"),
+        ("node", "console", "system-1"),
+        ("tour",),
+    ],
+    ids=" ".join,
+)
+def test_what_needs_a_cluster_says_how_to_start_one(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = bedplate(tmp_path, *arguments)
+    assert done.code == 2
+    assert "The local cluster is not up." in done.stderr.decode()
+    assert "bedplate cluster up" in done.stderr.decode()
+    assert left_behind(tmp_path) == []
+
+
+def test_a_second_command_that_changes_the_cluster_is_refused_at_once(tmp_path: Path) -> None:
+    with alone(tmp_path / "bedplate/clusters/local.lock", doing="bringing up the local cluster"):
+        done = bedplate(tmp_path, "cluster", "down")
+    assert done.code == 2
+    assert f"Process {os.getpid()} (bringing up the local cluster) is in the way." in done.stderr.decode()
+    assert left_behind(tmp_path) == []
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with sockets.listen_tcp(0) as door:
+        port = door.getsockname()[1]
+        done = bedplate(tmp_path, "cluster", "up", f"--api-port={port}")
+    assert done.code == 3
+    assert f"127.0.0.1:{port} is taken." in done.stderr.decode()
+    assert left_behind(tmp_path) == []
+
+
+def test_a_missing_program_is_named_before_anything_is_built(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    done = bedplate(tmp_path / "state", "cluster", "up", PATH=str(tmp_path / "bin"))
+    assert done.code == 3
+    said = done.stderr.decode()
+    assert "qemu-system-x86_64 is not in PATH." in said
+    assert "./dev setup" in said
+    assert "Traceback" not in said
+
+
+def test_taking_down_what_is_not_up_is_no_error(tmp_path: Path) -> None:
+    done = bedplate(tmp_path, "cluster", "down", "--all")
+    assert done.code == 0
+    assert "it is not up" in done.stderr.decode()
