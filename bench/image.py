@@ -24,7 +24,7 @@ ON_PATH = ("usr/bin/", "usr/sbin/")
 def measure() -> Sequence[Figure]:
     image = have_image(CHECKOUT)
     unchanged = [_seconds() for _ in range(UNCHANGED_RUNS)]
-    aside = image.folder.with_name(f".{image.folder.name}.aside")
+    aside = image.folder.with_name(f"aside-{image.folder.name}")
     image.folder.rename(aside)
     try:
         built = _seconds()
