@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bedplate.model.errors import UserError
-from bedplate.model.pools import NodePool, PoolMode, UpgradeSettings, findings, require_sound
+from bedplate.model.pools import NodePool, PoolMode, UpgradeSettings, findings, require_sound, require_system_pool
 
 SOUND = NodePool(name="np1", node_image_version="Bedplate-1.37-amd64-202611.24.0", orchestrator_version="1.37.2")
 
@@ -125,3 +125,10 @@ def test_everything_wrong_is_told_at_once() -> None:
 def test_a_word_that_no_pool_has_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError, match="vmSize"):
         msgspec.convert({**msgspec.to_builtins(SOUND), "vmSize": "x"}, NodePool)
+
+
+def test_a_cluster_keeps_a_system_pool() -> None:
+    system = changed(mode=PoolMode.SYSTEM)
+    require_system_pool([SOUND, system])
+    with pytest.raises(UserError, match="needs a System pool"):
+        require_system_pool([SOUND])

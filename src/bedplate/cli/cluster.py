@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +21,7 @@ from bedplate.host.files import write_atomically
 from bedplate.host.run import SystemRunner
 from bedplate.local.addons import fill, wait_for
 from bedplate.local.cell.client import find_cell
-from bedplate.local.cluster import API_PORT, REGISTRY_RELAY, Cluster, addon_values, bring_up, read_order
+from bedplate.local.cluster import API_PORT, REGISTRY_RELAY, Cluster, ClusterOrder, addon_values, bring_up, read_order
 from bedplate.local.pools.plan import Deed
 from bedplate.local.pools.reconcile import reconcile
 from bedplate.local.pools.store import read_pools, write_pool
@@ -73,18 +75,35 @@ def up(
         emit(steps, output=output)
         return
     progress_console().print(told(steps), highlight=False, soft_wrap=True)
-    with changing("bringing up the local cluster"):
+    with changing("bringing up the local cluster"), _told_what_runs_on():
         order = make_order(root, acceleration.kind, api_port=api_port, registry_port=registry_port)
-        runner, clock = SystemRunner(), SystemClock()
-        cluster = bring_up(cluster_folder(), order, runner=runner, clock=clock, report=report())
-        if not read_pools(cluster.pools):
-            write_pool(cluster.pools, first_pool(cluster, nodes))
-        actions = reconcile(cluster, runner=runner, clock=clock, report=report())
-        if any(action.deed is not Deed.DELETE for action in actions):
-            with report().step("Services and names"):
-                kubectl = order.programs["kubectl"]
-                wait_for(runner, kubectl=kubectl, kubeconfig=cluster.kubeconfig)
-    _say_what_next(cluster)
+        cluster, machines = _bring_about(order, nodes)
+    _say_what_next(cluster, machines)
+
+
+@contextmanager
+def _told_what_runs_on() -> Iterator[None]:
+    """After Ctrl-C the cell runs on, since the next `up` goes on with it; people have to know."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if find_cell(cluster_folder() / "cell"):
+            progress_console().print("What was started runs on: ./dev up goes on with it, ./dev down stops it.")
+        raise
+
+
+def _bring_about(order: ClusterOrder, nodes: int) -> tuple[Cluster, Sequence[str]]:
+    """The cluster, and the names of its machines once their nodes are Ready and find Services."""
+    runner, clock = SystemRunner(), SystemClock()
+    cluster = bring_up(cluster_folder(), order, runner=runner, clock=clock, report=report())
+    if not read_pools(cluster.pools):
+        write_pool(cluster.pools, first_pool(cluster, nodes))
+    actions = reconcile(cluster, runner=runner, clock=clock, report=report())
+    machines = [action.name for action in actions if action.deed is not Deed.DELETE]
+    if machines:
+        with report().step("Services and names"):
+            wait_for(runner, kubectl=order.programs["kubectl"], kubeconfig=cluster.kubeconfig)
+    return cluster, machines
 
 
 def first_pool(cluster: Cluster, count: int) -> NodePool:
@@ -98,7 +117,7 @@ def first_pool(cluster: Cluster, count: int) -> NodePool:
     )
 
 
-def _say_what_next(cluster: Cluster) -> None:
+def _say_what_next(cluster: Cluster, machines: Sequence[str]) -> None:
     """Put kubectl and the demo where a short path names them, and tell of them."""
     shortcuts = cluster.folder / "bin"
     shortcuts.mkdir(exist_ok=True)
@@ -107,12 +126,13 @@ def _say_what_next(cluster: Cluster) -> None:
     link.symlink_to(cluster.order.programs["kubectl"])
     demo = cluster.folder / "demo.yaml"
     write_atomically(demo, fill(cluster.order.manifests, "demo", addon_values(cluster)))
+    console = f"  ./dev bedplate node console {machines[0]}\n" if machines else ""
     progress_console().print(
         "\nThe cluster is up. Try:\n\n"
         f"  export KUBECONFIG={cluster.kubeconfig} PATH={shortcuts}:$PATH\n"
         "  kubectl get nodes -o wide\n"
         f"  kubectl apply -f {demo} && kubectl get pods -o wide\n"
-        "  ./dev bedplate node console system-1\n\n"
+        f"{console}\n"
         "./dev down stops it, ./dev down --all forgets it.",
         highlight=False,
         soft_wrap=True,

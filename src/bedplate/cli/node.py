@@ -42,7 +42,10 @@ def show(name: NameArgument, *, output: OutputOption = OutputFormat.table) -> No
 
 @app.command()
 def restart(name: NameArgument) -> None:
-    """Press the reset button of a machine, and wait until its node is Ready again."""
+    """Reset a machine, and wait until it is Ready.
+
+    Like the button: what runs there is cut off.
+    """
     with changing(f"restarting {name}"):
         cluster, clock = the_cluster(), SystemClock()
         machines = provider(cluster, SystemRunner())

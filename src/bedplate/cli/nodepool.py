@@ -17,7 +17,7 @@ from bedplate.local.pools.plan import MachineAction, plan_machines
 from bedplate.local.pools.reconcile import provider, reconcile
 from bedplate.local.pools.store import find_pool, read_pools, remove_pool, write_pool
 from bedplate.model.errors import UserError
-from bedplate.model.pools import NodePool, PoolMode, require_sound
+from bedplate.model.pools import NodePool, PoolMode, require_sound, require_system_pool
 
 app = typer.Typer(help="Pools of nodes.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -97,9 +97,12 @@ def scale(
 def delete(*, name: NameOption, dry_run: DryRunOption = False, output: OutputOption = OutputFormat.table) -> None:
     """Delete a pool with its nodes and what is on them."""
     cluster = the_cluster()
-    find_pool(cluster.pools, name)
+    gone = find_pool(cluster.pools, name)
+    left = [pool for pool in read_pools(cluster.pools) if pool.name != name]
+    if gone.mode is PoolMode.SYSTEM:
+        require_system_pool(left)
     if dry_run:
-        _print_plan(cluster, [pool for pool in read_pools(cluster.pools) if pool.name != name], output)
+        _print_plan(cluster, left, output)
         return
     with changing(f"deleting node pool {name}"):
         remove_pool(cluster.pools, name)

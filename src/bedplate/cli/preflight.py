@@ -21,7 +21,7 @@ COLUMNS = {"": "severity", "About": "about", "Found": "message", "What to do": "
 
 
 def preflight(*, output: OutputOption = OutputFormat.table) -> None:
-    """Look whether this computer can build images and run a local cluster.
+    """Look whether this computer can run a local cluster.
 
     Exits with 3 when something stands in the way.
     """

@@ -8,7 +8,7 @@ https://learn.microsoft.com/azure/templates/microsoft.containerservice/managedcl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import Enum
 
 import msgspec
@@ -85,6 +85,15 @@ def require_sound(pool: NodePool) -> NodePool:
         count = "one thing" if len(found) == 1 else f"{len(found)} things"
         raise UserError(f"The node pool {pool.name!r} has {count} to correct.", details=as_lines(found))
     return pool
+
+
+def require_system_pool(pools: Collection[NodePool]) -> None:
+    """A `UserError` when none of the pools is a System pool, without which a cluster carries nothing of its own."""
+    if not any(pool.mode is PoolMode.SYSTEM for pool in pools):
+        raise UserError(
+            "A cluster needs a System pool.",
+            resolution="Add another one first, with `bedplate nodepool add --mode System`.",
+        )
 
 
 def _name(pool: NodePool) -> Iterator[Finding]:
