@@ -45,7 +45,9 @@ class Installer:
         self.sources = ""
 
     def __call__(self, argv: tuple[str, ...]) -> Completed:
-        if argv[0] == "mmdebstrap":
+        if "chown" in argv:
+            return completed(argv)
+        if "mmdebstrap" in argv:
             tree, self.sources = Path(argv[-2]), argv[-1]
         else:
             options = dict(part.removeprefix("--").split("=", 1) for part in argv if "=" in part)

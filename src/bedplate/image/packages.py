@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bedplate.host.files import folder_in_one_step, remove_leftovers, write_atomically
 from bedplate.host.places import Places
@@ -11,7 +13,7 @@ from bedplate.host.report import Report
 from bedplate.image.debs import Debs, Supply
 from bedplate.image.lock import PACKAGES, Lock, require_locked, versions
 from bedplate.image.recipe import packages_lock
-from bedplate.image.tools import Tools
+from bedplate.image.tools import Tools, give_to_owner
 from bedplate.model.digests import sha256_of_parts
 
 STATUS = "var/lib/dpkg/status"
@@ -43,18 +45,32 @@ def have_packages(recipe: Path, tools: Tools, supply: Supply) -> Path:
 def make_packages(recipe: Path, tree: Path, debs: Debs, *, tools: Tools, log: Path, report: Report) -> None:
     """Make the tree of all packages of the lock."""
     remove_leftovers(tree)
-    with report.step("Debian packages"), folder_in_one_step(tree) as scratch, debs.repository() as repository:
-        work = scratch / ".mkosi"
-        sources = work / "sandbox/etc/apt/sources.list.d/mkosi.sources"
+    with report.step("Debian packages"), folder_in_one_step(tree) as scratch, work_folder(tree) as work:
+        made = run_mkosi(recipe, work, debs, tools=tools, log=log)
+        require_locked(debs.lock, versions((made / STATUS).read_text()), PACKAGES)
+        give_to_owner(made, tools.runner)
+        # As a whole: some folders in it are not even for their owner to write, and so could not be moved.
+        scratch.rmdir()
+        made.rename(scratch)
+
+
+def run_mkosi(recipe: Path, work: Path, debs: Debs, *, tools: Tools, log: Path) -> Path:
+    """The tree that mkosi makes in the empty folder `work` from the packages of the lock."""
+    sources = work / "sandbox/etc/apt/sources.list.d/mkosi.sources"
+    folders = {"output": work, "workspace": work / "work", "package-cache": work / "cache"}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    with debs.repository() as repository:
         write_atomically(sources, local_sources(repository).encode())
-        folders = {"output": work, "workspace": work / "work", "package-cache": work / "cache"}
-        for folder in folders.values():
-            folder.mkdir(parents=True, exist_ok=True)
         options = [f"--{name}-dir={folder}" for name, folder in folders.items()]
         # The sources above are what counts; this option makes mkosi show the folder to apt.
         options.append(f"--local-mirror=file://{repository}")
         tools.mkosi(recipe, [f"--sandbox-tree={work / 'sandbox'}", *options, "--force"], log=log)
-        require_locked(debs.lock, versions((work / "tree" / STATUS).read_text()), PACKAGES)
-        for entry in (work / "tree").iterdir():
-            entry.rename(scratch / entry.name)
-        shutil.rmtree(work)
+    return work / "tree"
+
+
+@contextmanager
+def work_folder(tree: Path) -> Iterator[Path]:
+    """A folder beside `tree` for one block; `remove_leftovers` finds it when we are killed."""
+    with TemporaryDirectory(dir=tree.parent, prefix=f".{tree.name}.", ignore_cleanup_errors=True) as name:
+        yield Path(name)

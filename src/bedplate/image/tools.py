@@ -34,9 +34,9 @@ class Tools:
         self, work: Path, argv: Sequence[str], *, env: Mapping[str, str] | None = None, ok: Collection[int] = (0,)
     ) -> Completed:
         """Run `argv` from the tree in namespaces of its own, with `work` at /mnt."""
-        enter = ["unshare", *user_namespace(), "--mount", "--pid", "--fork", "sh", "-ec", ENTER, "enter"]
+        enter = [*enter_namespaces(), "sh", "-ec", ENTER, "enter", str(self.tree), str(work)]
         path = {"PATH": "/usr/sbin:/usr/bin", **(env or {})}
-        return self.runner.run([*enter, str(self.tree), str(work), *argv], env=path, ok=ok)
+        return self.runner.run([*enter, *argv], env=path, ok=ok)
 
     def mkosi(self, recipe: Path, options: Sequence[str], *, log: Path) -> Completed:
         """Run the tree's mkosi with the host's Python: it refuses to run chrooted."""
@@ -45,9 +45,19 @@ class Tools:
         return self.runner.run(argv, cwd=recipe, env=env, log=log)
 
 
-def user_namespace() -> tuple[str, ...]:
-    """Root needs no user namespace; everybody else becomes root in one."""
-    return () if os.geteuid() == 0 else ("--map-root-user", "--map-auto")
+def enter_namespaces() -> tuple[str, ...]:
+    """The words before a program that is to be root, with mounts and processes of its own.
+
+    Root needs no user namespace. Everybody else is mapped to root in one, so that what lies in a home folder
+    that is closed to others can still be reached: an installer's own namespace maps its root to nobody we know.
+    """
+    user = () if os.geteuid() == 0 else ("--map-root-user", "--map-auto")
+    return ("unshare", *user, "--mount", "--pid", "--fork")
+
+
+def give_to_owner(tree: Path, runner: Runner) -> None:
+    """Make all of a tree ours: files of other ids could not be removed again without a namespace."""
+    runner.run([*enter_namespaces(), "chown", "-hR", "0:0", tree])
 
 
 def tools_place(recipe: Path, lock: Lock, places: Places) -> Path:
@@ -74,6 +84,7 @@ def make_tools(names: Sequence[str], tree: Path, debs: Debs, *, runner: Runner, 
     with report.step("Build tools"), folder_in_one_step(tree) as scratch, debs.repository() as repository:
         scratch.rmdir()
         source = f"deb [trusted=yes] copy://{repository} ./"
-        options = ["--quiet", "--variant=apt", f"--include={','.join(names)}"]
-        runner.run(["mmdebstrap", *options, RELEASE, scratch, source], log=log)
+        options = ["--quiet", "--mode=root", "--variant=apt", f"--include={','.join(names)}"]
+        runner.run([*enter_namespaces(), "mmdebstrap", *options, RELEASE, scratch, source], log=log)
+        give_to_owner(scratch, runner)
         require_locked(debs.lock, versions((scratch / "var/lib/dpkg/status").read_text()), TOOLS)
