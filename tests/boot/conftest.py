@@ -12,6 +12,11 @@ from bedplate.cli.image import have_image
 from bedplate.host.run import SystemRunner
 from bedplate.image.build import Image
 from bedplate.image.tools import Tools
+from bedplate.local.cell.client import OpenCell, open_cell
+from bedplate.local.cell.lan import Lan
+from bedplate.local.machines.firmware import find_firmware
+from bedplate.local.machines.kvm import choose_acceleration
+from bedplate.local.machines.provider import LocalProvider
 from bedplate.testing.vm.disks import AlteredImage, copy_image
 from bedplate.testing.vm.lab import Lab, open_lab
 
@@ -43,3 +48,28 @@ def altered(image: Image, tools: Tools, tmp_path: Path) -> Iterator[AlteredImage
     folder = tmp_path / "altered"
     yield copy_image(image.folder, folder, tools=tools)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> Iterator[OpenCell]:
+    """A cell of the test's own, with nothing in it."""
+    opened = open_cell(tmp_path / "cell", relays={})
+    yield opened
+    opened.shutdown()
+
+
+@pytest.fixture
+def provider(cell: OpenCell, tmp_path: Path) -> LocalProvider:
+    """A provider of machines in that cell, with a network and no cluster."""
+    lan = Lan(cell, tmp_path / "lan")
+    lan.prepare()
+    runner = SystemRunner()
+    return LocalProvider(
+        cell=cell,
+        lan=lan,
+        folder=tmp_path / "machines",
+        templates=tmp_path / "templates",
+        runner=runner,
+        firmware=find_firmware(),
+        accelerator=choose_acceleration(runner).kind,
+    )

@@ -1,7 +1,6 @@
 """A machine without a system on its disk: what the firmware does with our variables."""
 
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,11 +10,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bedplate.host.clock import SystemClock
-from bedplate.host.run import SystemRunner
-from bedplate.local.cell.client import OpenCell, open_cell
-from bedplate.local.cell.lan import Lan
-from bedplate.local.machines.firmware import find_firmware
-from bedplate.local.machines.kvm import choose_acceleration
 from bedplate.local.machines.provider import LocalProvider
 from bedplate.model.machines import MachineOrder, MachineState, Power
 
@@ -26,29 +20,6 @@ pytestmark = [
 
 REFUSED = b"EFI Internal Shell"
 """The last thing that the firmware tries on an empty disk. It is not signed by us."""
-
-
-@pytest.fixture
-def cell(tmp_path: Path) -> Iterator[OpenCell]:
-    opened = open_cell(tmp_path / "cell", relays={})
-    yield opened
-    opened.shutdown()
-
-
-@pytest.fixture
-def provider(cell: OpenCell, tmp_path: Path) -> LocalProvider:
-    lan = Lan(cell, tmp_path / "lan")
-    lan.prepare()
-    runner = SystemRunner()
-    return LocalProvider(
-        cell=cell,
-        lan=lan,
-        folder=tmp_path / "machines",
-        templates=tmp_path / "templates",
-        runner=runner,
-        firmware=find_firmware(),
-        accelerator=choose_acceleration(runner).kind,
-    )
 
 
 @pytest.fixture

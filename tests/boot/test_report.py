@@ -1,21 +1,14 @@
 """A machine whose API server is not there says so on its console."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bedplate.cli.components import CHECKOUT
-from bedplate.cli.image import have_image
 from bedplate.host.clock import SystemClock, wait_until
-from bedplate.host.run import SystemRunner
-from bedplate.local.cell.client import OpenCell, open_cell
-from bedplate.local.cell.lan import Lan
+from bedplate.image.build import Image
 from bedplate.local.join import JoinTarget, MachineIdentity, machine_credentials, new_token
 from bedplate.local.kubeconfig import bootstrap_kubeconfig
-from bedplate.local.machines.firmware import find_firmware
-from bedplate.local.machines.kvm import choose_acceleration
 from bedplate.local.machines.provider import LocalProvider
 from bedplate.local.pki import CLUSTER, ensure_pki
 from bedplate.model.machines import MachineOrder
@@ -38,34 +31,14 @@ EXPECTED = (
 
 
 @pytest.fixture
-def cell(tmp_path: Path) -> Iterator[OpenCell]:
-    opened = open_cell(tmp_path / "cell", relays={})
-    yield opened
-    opened.shutdown()
-
-
-@pytest.fixture
-def console(cell: OpenCell, tmp_path: Path) -> Path:
+def console(provider: LocalProvider, image: Image, tmp_path: Path) -> Path:
     """The console of a machine that is told to join a cluster at an address where nobody listens."""
-    lan = Lan(cell, tmp_path / "lan")
-    lan.prepare()
-    runner = SystemRunner()
-    provider = LocalProvider(
-        cell=cell,
-        lan=lan,
-        folder=tmp_path / "machines",
-        templates=tmp_path / "templates",
-        runner=runner,
-        firmware=find_firmware(),
-        accelerator=choose_acceleration(runner).kind,
-    )
     authority = ensure_pki(tmp_path / "pki", SystemClock()).certificate(CLUSTER).read_bytes()
     token = new_token().text
     bootstrap = bootstrap_kubeconfig(cluster="gone", server=SERVER, authority=authority, token=token)
     identity = MachineIdentity("lonely", "10.75.0.11", "10.244.1.0/24")
     credentials = machine_credentials(identity, JoinTarget(bootstrap, authority))
-    image = have_image(CHECKOUT).folder
-    provider.create(MachineOrder(number=1, name="lonely", pool="none", image=image, credentials=credentials))
+    provider.create(MachineOrder(number=1, name="lonely", pool="none", image=image.folder, credentials=credentials))
     return provider.console("lonely")
 
 

@@ -1,29 +1,48 @@
-"""Kubernetes' Node objects (core/v1), as far as a node reads its own."""
+"""Kubernetes' Node objects (core/v1), as far as we read them."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import msgspec
 
 
-class Condition(msgspec.Struct, frozen=True):
-    """`status` is `True`, `False` or `Unknown`; `message` is for people."""
+class Condition(msgspec.Struct, frozen=True, rename="camel"):
+    """`status` is `True`, `False` or `Unknown`; `message` is for people; the heartbeat has whole seconds."""
 
     type: str
     status: str
     message: str = ""
+    last_heartbeat_time: datetime | None = None
 
 
 class Status(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...] = ()
 
 
+class Metadata(msgspec.Struct, frozen=True):
+    name: str = ""
+
+
 class Node(msgspec.Struct, frozen=True):
+    metadata: Metadata = Metadata()
     status: Status = Status()
 
     def condition(self, kind: str) -> Condition | None:
         return next((each for each in self.status.conditions if each.type == kind), None)
 
 
+class Nodes(msgspec.Struct, frozen=True):
+    """A NodeList."""
+
+    items: tuple[Node, ...]
+
+
 def read_node(text: bytes) -> Node:
     """The node in a JSON document. Raises `msgspec.DecodeError` for another form."""
     return msgspec.json.decode(text, type=Node)
+
+
+def read_nodes(text: bytes) -> tuple[Node, ...]:
+    """The nodes of a list. Raises `msgspec.DecodeError` for another form."""
+    return msgspec.json.decode(text, type=Nodes).items

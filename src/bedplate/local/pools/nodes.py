@@ -6,37 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import httpx
-import msgspec
 
 from bedplate.host.clock import Clock, wait_until
 from bedplate.model.errors import PeerError
+from bedplate.wire.node import Node, read_nodes
 
 NODES = "/api/v1/nodes"
 POLL_SECONDS = 0.5
-
-
-class _Condition(msgspec.Struct, frozen=True, rename="camel"):
-    type: str
-    status: str
-    last_heartbeat_time: datetime
-    message: str = ""
-
-
-class _Status(msgspec.Struct, frozen=True):
-    conditions: tuple[_Condition, ...] = ()
-
-
-class _Metadata(msgspec.Struct, frozen=True):
-    name: str
-
-
-class _Node(msgspec.Struct, frozen=True):
-    metadata: _Metadata
-    status: _Status
-
-
-class _Nodes(msgspec.Struct, frozen=True):
-    items: tuple[_Node, ...]
 
 
 def not_ready(document: bytes, since: Mapping[str, datetime]) -> dict[str, str]:
@@ -45,17 +21,18 @@ def not_ready(document: bytes, since: Mapping[str, datetime]) -> dict[str, str]:
     What a node said before its time in `since` does not count: a machine that was switched off stays
     Ready in the API for a while.
     """
-    nodes = {node.metadata.name: node for node in msgspec.json.decode(document, type=_Nodes).items}
+    nodes = {node.metadata.name: node for node in read_nodes(document)}
     found = {name: _why(nodes.get(name), time) for name, time in since.items()}
     return {name: why for name, why in found.items() if why}
 
 
-def _why(node: _Node | None, since: datetime) -> str:
+def _why(node: Node | None, since: datetime) -> str:
     if node is None:
         return "has not joined yet"
-    ready = next((each for each in node.status.conditions if each.type == "Ready"), None)
+    ready = node.condition("Ready")
+    told = ready.last_heartbeat_time if ready else None
     # The API keeps whole seconds.
-    if ready is None or ready.last_heartbeat_time < since.replace(microsecond=0):
+    if ready is None or told is None or told < since.replace(microsecond=0):
         return "has not told its state since it was switched on"
     return "" if ready.status == "True" else ready.message or f"Ready is {ready.status}"
 
