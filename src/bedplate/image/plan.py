@@ -47,7 +47,7 @@ def image_action(name: str, found: Found) -> Action:
     changed = {"build tools": found.tools, "packages": found.packages, "agent": found.agent, "programs": found.programs}
     missing = [part for part, there in changed.items() if not there]
     if missing:
-        return Action(name, Verb.RUN, f"its {', '.join(missing)} are made first", IMAGE_SECONDS)
+        return Action(name, Verb.RUN, f"to be made first: {', '.join(missing)}", IMAGE_SECONDS)
     if found.image:
         return Action(name, Verb.SKIP, "unchanged")
     return Action(name, Verb.RUN, "recipe, programs, version or keys changed", IMAGE_SECONDS)

@@ -227,7 +227,7 @@ def test_a_plan_names_what_an_image_waits_for() -> None:
         ("Build tools", Verb.SKIP, "os/tools.lock is in the cache"),
         ("Debian packages", Verb.RUN, "os/packages.lock is not in the cache"),
         ("Agent", Verb.RUN, "its sources, uv.lock or the build tools changed"),
-        ("Image with a console", Verb.RUN, "its packages, agent, programs are made first"),
+        ("Image with a console", Verb.RUN, "to be made first: packages, agent, programs"),
     ]
 
 
