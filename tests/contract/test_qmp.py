@@ -9,6 +9,7 @@ import pytest
 from bedplate.host.children import SystemChildren
 from bedplate.host.clock import SystemClock
 from bedplate.local.machines.qmp import Monitor
+from bedplate.local.machines.starting import await_monitor
 from bedplate.model.errors import MachineError
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86 is not installed")
@@ -21,9 +22,10 @@ def socket(tmp_path: Path) -> Iterator[Path]:
     argv += ["-qmp", "unix:qmp.sock,server=on,wait=off"]
     number = children.start(argv, cwd=tmp_path, env={}, log=tmp_path / "qemu.log")
     clock = SystemClock()
-    while not (tmp_path / "qmp.sock").exists():
-        assert children.reap() == [], (tmp_path / "qemu.log").read_text()
-        clock.sleep(0.01)
+    # The socket is there a moment before anybody listens on it.
+    await_monitor(
+        Monitor, tmp_path / "qmp.sock", runs=lambda: not children.reap(), log=tmp_path / "qemu.log", clock=clock
+    )
     yield tmp_path / "qmp.sock"
     children.kill(number)
     while not children.reap():
