@@ -57,6 +57,12 @@ def test_a_network_can_be_prepared_twice(tmp_path: Path) -> None:
     assert (cell.commands, list(cell.specs)) == (before, ["dnsmasq"])
 
 
+def test_a_network_knows_the_names_it_is_given(tmp_path: Path) -> None:
+    cell = FakeCell()
+    Lan(cell, tmp_path).prepare(names={"api.example.com": "10.75.0.2"})
+    assert "--host-record=api.example.com,10.75.0.2" in cell.specs["dnsmasq"].argv
+
+
 def test_detaching_gives_back_what_attaching_took(tmp_path: Path) -> None:
     cell = FakeCell()
     lan = Lan(cell, tmp_path)

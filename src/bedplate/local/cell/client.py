@@ -37,6 +37,8 @@ UNSHARE = (
 )
 SUPERVISOR = "bedplate.local.cell.supervisor"
 SOCKET, LOCK, LOG, RECORD = "cell.sock", "cell.lock", "cell.log", "cell.json"
+WAY_OUT_LOCK = "way-out.lock"
+"""Held by the one process outside the cell that belongs to it, where there is one (`way_out`)."""
 OPENING_SECONDS = 20.0
 LOG_LINES = 15
 
@@ -103,8 +105,9 @@ class OpenCell:
         Raises `OurError` when something is left after `seconds`.
         """
         self._ask(wire.Shutdown(grace), wire.Listing, seconds=seconds)
-        if not locks.wait_until_free(self.folder / LOCK, seconds=seconds, clock=self.clock):
-            raise OurError("The cell did not end.", details=f"Somebody still holds {self.folder / LOCK}.")
+        for lock in (self.folder / LOCK, self.folder / WAY_OUT_LOCK):
+            if not locks.wait_until_free(lock, seconds=seconds, clock=self.clock):
+                raise OurError("The cell did not end.", details=f"Somebody still holds {lock}.")
         for name in (SOCKET, RECORD):
             (self.folder / name).unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,15 +22,19 @@ class Lan:
     cell: Cell
     folder: Path
 
-    def prepare(self) -> None:
-        """Make the bridge and start its DHCP server."""
+    def prepare(self, *, names: Mapping[str, str] | None = None) -> None:
+        """Make the bridge and start its DHCP server, which knows `names` with their addresses."""
         self._run(network.prepare(self._present()))
         if any(process.name == network.DNSMASQ for process in self.cell.list()):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         hosts = self.folder / "dhcp-hosts"
         write_atomically(hosts, network.dhcp_hosts().encode())
-        self.cell.start(network.dnsmasq(self.folder, hosts))
+        self.cell.start(network.dnsmasq(self.folder, hosts, names or {}))
+
+    def lend(self, address: str) -> None:
+        """Make the cell answer at `address` too."""
+        self._run([network.lend(address)])
 
     def attach(self, number: int) -> None:
         """Give machine `number` its tap and route."""

@@ -6,7 +6,7 @@ so nothing has to be remembered and nothing can be given twice. Pure: `bedplate.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -66,6 +66,11 @@ def prepare(present: Collection[str]) -> list[Command]:
     ]
 
 
+def lend(address: str) -> Command:
+    """The command that gives the cell one more address, at which machines find something that lies outside."""
+    return ("ip", "address", "replace", f"{address}/32", "dev", BRIDGE)
+
+
 def attach(number: int, present: Collection[str]) -> list[Command]:
     """Commands that give a machine its tap and its pods their route."""
     device = tap(number)
@@ -101,10 +106,11 @@ def dhcp_hosts() -> str:
     return "".join(f"{mac(number)},{address(number)}\n" for number in NUMBERS)
 
 
-def dnsmasq(folder: Path, hosts: Path) -> ProcessSpec:
+def dnsmasq(folder: Path, hosts: Path, names: Mapping[str, str]) -> ProcessSpec:
     """DHCP for the bridge, and a name server that answers at once that it knows nothing outside.
 
-    The only user of a cell is root, which is what dnsmasq must be told to stay.
+    What it knows are `names`, each with its address. The only user of a cell is root, which is what
+    dnsmasq must be told to stay.
     """
     argv = (
         "dnsmasq",
@@ -125,5 +131,6 @@ def dnsmasq(folder: Path, hosts: Path) -> ProcessSpec:
         f"--dhcp-range={NETWORK},static,{NETMASK},infinite",
         f"--dhcp-hostsfile={hosts}",
         f"--dhcp-leasefile={folder / 'dnsmasq.leases'}",
+        *(f"--host-record={name},{address}" for name, address in names.items()),
     )
     return ProcessSpec(name=DNSMASQ, argv=argv, log=str(folder / "dnsmasq.log"), restart=True)

@@ -18,7 +18,7 @@ import msgspec
 from bedplate.host.children import SystemChildren
 from bedplate.host.clock import SystemClock
 from bedplate.local.cell.keeper import Keeper
-from bedplate.local.cell.relay import relay
+from bedplate.local.cell.relay import relay, to_tcp
 from bedplate.wire import cell as wire
 
 LINE_LIMIT = 4 * 1024 * 1024
@@ -54,12 +54,13 @@ async def serve(orders: wire.SupervisorOrders) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _closer(keeper, closing))
     for handle, target in orders.relays.items():
-        await relay(socket.socket(fileno=handle), target)
+        await relay(socket.socket(fileno=handle), to_tcp(target))
     api = socket.socket(fileno=orders.api)
     server = await asyncio.start_unix_server(partial(converse, keeper), sock=api, limit=LINE_LIMIT)
-    async with server:
-        await keeper.closed.wait()
-        await asyncio.sleep(0)  # lets the answer to `Shutdown` leave
+    await keeper.closed.wait()
+    await asyncio.sleep(0)  # lets the answer to `Shutdown` leave
+    # Not waited for: somebody may hold a connection for as long as the cell lives, to learn when it ends.
+    server.close()
 
 
 def _closer(keeper: Keeper, closing: set[asyncio.Task[None]]) -> Callable[[], None]:
