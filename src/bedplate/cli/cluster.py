@@ -22,6 +22,8 @@ from bedplate.host.run import SystemRunner
 from bedplate.local.addons import fill, wait_for
 from bedplate.local.cell.client import find_cell
 from bedplate.local.cluster import API_PORT, REGISTRY_RELAY, Cluster, ClusterOrder, addon_values, bring_up, read_order
+from bedplate.local.joined import kept_foreign
+from bedplate.local.pools.joining import leave
 from bedplate.local.pools.plan import Deed
 from bedplate.local.pools.reconcile import reconcile
 from bedplate.local.pools.store import read_pools, write_pool
@@ -30,6 +32,7 @@ from bedplate.model.pools import NodePool, PoolMode
 app = typer.Typer(help="The local cluster.", no_args_is_help=True, rich_markup_mode=None)
 
 FIRST_POOL = "system"
+JOINED_POOL = "joined"
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -42,6 +45,7 @@ class Status(msgspec.Struct, frozen=True):
     node_image: str
     acceleration: str
     kubeconfig: Path | None
+    control_plane: str = ""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -61,6 +65,17 @@ def up(
     registry_port: Annotated[
         int, typer.Option("--registry-port", help="Port of this computer for the image registry.")
     ] = REGISTRY_RELAY,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            "--kubeconfig",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            resolve_path=True,
+            help="Start no control plane; the machines join the one that FILE names.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")] = False,
     root: RootOption = CHECKOUT,
     output: OutputOption = OutputFormat.table,
@@ -69,14 +84,16 @@ def up(
 
     Builds what the cache lacks: some 20 minutes the first time on two cores.
     """
-    acceleration = preflight(api_port, registry_port)
-    steps = plan_up(root, cluster_folder(), nodes=nodes, acceleration=acceleration)
+    joining = kubeconfig is not None or kept_foreign(cluster_folder()) is not None
+    acceleration = preflight(*(() if joining else (api_port,)), registry_port)
+    steps = plan_up(root, cluster_folder(), nodes=nodes, acceleration=acceleration, joining=joining)
     if dry_run:
         emit(steps, output=output)
         return
     progress_console().print(told(steps), highlight=False, soft_wrap=True)
     with changing("bringing up the local cluster"), _told_what_runs_on():
-        order = make_order(root, acceleration.kind, api_port=api_port, registry_port=registry_port)
+        ports = {"api_port": api_port, "registry_port": registry_port}
+        order = make_order(root, acceleration.kind, **ports, kubeconfig=kubeconfig)
         cluster, machines = _bring_about(order, nodes)
     _say_what_next(cluster, machines)
 
@@ -100,7 +117,7 @@ def _bring_about(order: ClusterOrder, nodes: int) -> tuple[Cluster, Sequence[str
         write_pool(cluster.pools, first_pool(cluster, nodes))
     actions = reconcile(cluster, runner=runner, clock=clock, report=report())
     machines = [action.name for action in actions if action.deed is not Deed.DELETE]
-    if machines:
+    if machines and not order.foreign:
         with report().step("Services and names"):
             wait_for(runner, kubectl=order.programs["kubectl"], kubeconfig=cluster.kubeconfig)
     return cluster, machines
@@ -109,11 +126,11 @@ def _bring_about(order: ClusterOrder, nodes: int) -> tuple[Cluster, Sequence[str
 def first_pool(cluster: Cluster, count: int) -> NodePool:
     order = cluster.order
     return NodePool(
-        name=FIRST_POOL,
+        name=JOINED_POOL if order.foreign else FIRST_POOL,
         node_image_version=order.image_version,
         orchestrator_version=order.kubernetes.removeprefix("v"),
         count=count,
-        mode=PoolMode.SYSTEM if count else PoolMode.USER,
+        mode=PoolMode.SYSTEM if count and not order.foreign else PoolMode.USER,
     )
 
 
@@ -124,19 +141,27 @@ def _say_what_next(cluster: Cluster, machines: Sequence[str]) -> None:
     link = shortcuts / "kubectl"
     link.unlink(missing_ok=True)
     link.symlink_to(cluster.order.programs["kubectl"])
-    demo = cluster.folder / "demo.yaml"
-    write_atomically(demo, fill(cluster.order.manifests, "demo", addon_values(cluster)))
+    demo = _demo(cluster)
     console = f"  ./dev bedplate node console {machines[0]}\n" if machines else ""
     progress_console().print(
-        "\nThe cluster is up. Try:\n\n"
+        f"\nThe cluster is up{' with nodes of ours' if cluster.order.foreign else ''}. Try:\n\n"
         f"  export KUBECONFIG={cluster.kubeconfig} PATH={shortcuts}:$PATH\n"
         "  kubectl get nodes -o wide\n"
-        f"  kubectl apply -f {demo} && kubectl get pods -o wide\n"
+        f"{demo}"
         f"{console}\n"
         "./dev down stops it, ./dev down --all forgets it.",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _demo(cluster: Cluster) -> str:
+    """The line that tries the demo, which needs the Services of a cluster of ours."""
+    if cluster.order.foreign:
+        return ""
+    demo = cluster.folder / "demo.yaml"
+    write_atomically(demo, fill(cluster.order.manifests, "demo", addon_values(cluster)))
+    return f"  kubectl apply -f {demo} && kubectl get pods -o wide\n"
 
 
 @app.command()
@@ -156,7 +181,8 @@ def down(
             with report().step("Cluster"):
                 cell.shutdown()
         if everything and folder.exists():
-            with report().step("State"):
+            with report().step("State") as step:
+                step.note(leave(folder, SystemRunner()))
                 shutil.rmtree(folder)
 
 
@@ -177,7 +203,8 @@ def status(*, output: OutputOption = OutputFormat.table) -> None:
             kubernetes=order.kubernetes,
             node_image=order.image_version,
             acceleration=order.accelerator.value,
-            kubeconfig=folder / "admin.yaml",
+            kubeconfig=order.foreign.kubeconfig if order.foreign else folder / "admin.yaml",
+            control_plane=f"joined (context {order.foreign.context})" if order.foreign else "ours",
         ),
         output=output,
     )

@@ -17,6 +17,7 @@ from bedplate.image.components.catalogue import read_catalogue
 from bedplate.local.addons import manifests_folder
 from bedplate.local.cell.client import find_cell
 from bedplate.local.cluster import Cluster, ClusterOrder, open_cluster
+from bedplate.local.joined import with_control_plane
 from bedplate.local.machines.kvm import Acceleration
 from bedplate.local.machines.qemu import Accelerator
 
@@ -45,13 +46,18 @@ def preflight(*ports: int) -> Acceleration:
     return require(() if up else ports)
 
 
-def make_order(root: Path, accelerator: Accelerator, *, api_port: int, registry_port: int) -> ClusterOrder:
-    """What the cluster of a checkout is made of, everything built where the cache lacks it."""
+def make_order(
+    root: Path, accelerator: Accelerator, *, api_port: int, registry_port: int, kubeconfig: Path | None
+) -> ClusterOrder:
+    """What the cluster of a checkout is made of, everything built where the cache lacks it.
+
+    `kubeconfig` names the control plane that its machines join, where that is not one of its own.
+    """
     runner = SystemRunner()
     programs = build_components(root=root, places=places(), runner=runner, report=report())
     image = image_of(root, programs)
     versions = {component.name: component.version for component in read_catalogue(root / "components")}
-    return ClusterOrder(
+    order = ClusterOrder(
         programs=dict(programs),
         manifests=manifests_folder(root),
         debian=image.tools,
@@ -64,3 +70,4 @@ def make_order(root: Path, accelerator: Accelerator, *, api_port: int, registry_
         api_port=api_port,
         registry_port=registry_port,
     )
+    return with_control_plane(order, cluster_folder(), kubeconfig, runner)

@@ -20,8 +20,13 @@ BOOT_SECONDS = {Accelerator.KVM: 20.0, Accelerator.TCG: 40.0}
 """From power-on to Ready for one node on two cores; emulated ones wait for each other."""
 
 
-def plan_up(root: Path, folder: Path, *, nodes: int, acceleration: Acceleration) -> list[PlannedStep]:
-    """Every step with its reason and what it is expected to take, in seconds; nothing is changed."""
+def plan_up(
+    root: Path, folder: Path, *, nodes: int, acceleration: Acceleration, joining: bool = False
+) -> list[PlannedStep]:
+    """Every step with its reason and what it is expected to take, in seconds; nothing is changed.
+
+    `joining` tells that the control plane is somebody else's.
+    """
     up = find_cell(folder / "cell") is not None
     pools = read_pools(folder / "pools")
     count = sum(pool.count for pool in pools) if pools else nodes
@@ -32,6 +37,8 @@ def plan_up(root: Path, folder: Path, *, nodes: int, acceleration: Acceleration)
         each = BOOT_SECONDS[acceleration.kind]
         seconds = count * each if acceleration.kind is Accelerator.TCG else each
         plane = PlannedStep("Control plane", Verb.RUN, "it does not run", CONTROL_PLANE_SECONDS)
+        if joining:
+            plane = PlannedStep("Control plane", Verb.SKIP, "machines join one that is not ours", 0)
         machines = PlannedStep(f"Nodes: {count}", Verb.RUN, f"machines run by {acceleration.kind.value}", seconds)
     return [*plan(root, role=None), plane, machines]
 

@@ -14,13 +14,16 @@ import msgspec
 from bedplate.host.clock import Clock
 from bedplate.host.files import write_atomically
 from bedplate.host.report import Report
-from bedplate.host.run import Runner
+from bedplate.host.run import Runner, SystemRunner
 from bedplate.local import addons, images, registry
 from bedplate.local.addresses import GATEWAY, REGISTRY_PORT
 from bedplate.local.approver import approver_process
 from bedplate.local.cell.client import OpenCell, find_cell, open_cell
 from bedplate.local.cell.lan import Lan
+from bedplate.local.cell.way_out import open_way_out
 from bedplate.local.controlplane import ControlPlane, Programs, control_plane_processes
+from bedplate.local.foreign.kubectl import foreign_client
+from bedplate.local.foreign.record import Foreign
 from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.oci import Image
 from bedplate.local.pki import ensure_pki
@@ -41,7 +44,8 @@ class ClusterOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     `programs` are by tool name; `manifests` is the folder of add-ons; `debian` a Debian tree that has nft;
     `image` the folder of the node image that new machines get, `firmware` a cache of firmware variables.
-    `kubernetes` and `coredns` are versions, with which images are tagged.
+    `kubernetes` and `coredns` are versions, with which images are tagged. With `foreign`, the control plane is
+    somebody else's, and none of ours is started.
     """
 
     programs: dict[str, Path]
@@ -56,21 +60,22 @@ class ClusterOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     name: str = "local"
     api_port: int = API_PORT
     registry_port: int = REGISTRY_RELAY
+    foreign: Foreign | None = None
 
     @property
     def server(self) -> str:
         """The API server's URL on this computer."""
-        return f"https://127.0.0.1:{self.api_port}"
+        return self.foreign.server if self.foreign else f"https://127.0.0.1:{self.api_port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster that is up: its folder, its cell, and what the control plane is made of."""
+    """A cluster that is up: its folder, its cell, and what the control plane is made of, if that is ours."""
 
     folder: Path
     order: ClusterOrder
     cell: OpenCell
-    plane: ControlPlane
+    plane: ControlPlane | None
 
     @property
     def lan(self) -> Lan:
@@ -79,16 +84,28 @@ class Cluster:
     @property
     def kubeconfig(self) -> Path:
         """The administrator's, for people on this computer."""
-        return self.folder / "admin.yaml"
+        return self.order.foreign.kubeconfig if self.order.foreign else self.folder / "admin.yaml"
 
     @property
     def pools(self) -> Path:
         """The folder of the node pools."""
         return self.folder / "pools"
 
+    @property
+    def own(self) -> ControlPlane:
+        """The control plane. Raises `UserError` when it is not ours."""
+        if self.plane is None:
+            raise UserError(
+                "The control plane of this cluster is not ours.",
+                resolution=f"Use kubectl with {self.kubeconfig}; `bedplate nodepool` and `node` work as always.",
+            )
+        return self.plane
+
     def api(self) -> httpx.Client:
         """The API server, as the administrator."""
-        return api_client(self.plane.pki, "admin", server=self.order.server)
+        if self.order.foreign:
+            return foreign_client(self.order.foreign, self.order.programs["kubectl"], SystemRunner())
+        return api_client(self.own.pki, "admin", server=self.order.server)
 
 
 def open_cluster(folder: Path, clock: Clock) -> Cluster:
@@ -97,7 +114,7 @@ def open_cluster(folder: Path, clock: Clock) -> Cluster:
     if cell is None:
         raise UserError("The local cluster is not up.", resolution="Start it with `bedplate cluster up`.")
     order = read_order(folder)
-    return Cluster(folder, order, cell, control_plane(folder, order, clock))
+    return Cluster(folder, order, cell, _own_plane(folder, order, clock))
 
 
 def read_order(folder: Path) -> ClusterOrder:
@@ -118,8 +135,10 @@ def _decode_path(kind: type, value: object) -> Path:
     raise NotImplementedError(kind)
 
 
-def control_plane(folder: Path, order: ClusterOrder, clock: Clock) -> ControlPlane:
-    """The control plane as values; makes certificates where they are missing or end soon."""
+def _own_plane(folder: Path, order: ClusterOrder, clock: Clock) -> ControlPlane | None:
+    """The control plane as values, if it is ours; makes certificates where they are missing or end soon."""
+    if order.foreign:
+        return None
     programs = Programs(
         etcd=order.programs["etcd"],
         kube_apiserver=order.programs["kube-apiserver"],
@@ -131,9 +150,23 @@ def control_plane(folder: Path, order: ClusterOrder, clock: Clock) -> ControlPla
 
 def bring_up(folder: Path, order: ClusterOrder, *, runner: Runner, clock: Clock, report: Report) -> Cluster:
     """Start what does not run, wait until it answers, and bring add-ons and images up to date."""
+    if order.foreign:
+        with report.step("Network") as step:
+            cluster = _start(folder, order, clock)
+            step.note("ran already" if cluster.cell.reused else f"leads to {order.server}")
+    else:
+        cluster = _bring_up_own(folder, order, runner=runner, clock=clock, report=report)
+    with report.step("Container images") as step:
+        actions = push_images(order, runner, clock)
+        sent = sum(action.verb is Verb.RUN for action in actions)
+        step.note(f"{sent} sent, {len(actions) - sent} there already")
+    return cluster
+
+
+def _bring_up_own(folder: Path, order: ClusterOrder, *, runner: Runner, clock: Clock, report: Report) -> Cluster:
     with report.step("Control plane") as step:
         cluster = _start(folder, order, clock)
-        with api_client(cluster.plane.pki, "first-admin", server=order.server) as api:
+        with api_client(cluster.own.pki, "first-admin", server=order.server) as api:
             seconds = wait_ready(api, clock)
         step.note("ran already" if cluster.cell.reused else f"ready {seconds:.1f} s after its start")
     with report.step("Add-ons"):
@@ -145,41 +178,40 @@ def bring_up(folder: Path, order: ClusterOrder, *, runner: Runner, clock: Clock,
             folder=order.manifests,
             values=addon_values(cluster),
         )
-    with report.step("Container images") as step:
-        actions = push_images(order, runner, clock)
-        sent = sum(action.verb is Verb.RUN for action in actions)
-        step.note(f"{sent} sent, {len(actions) - sent} there already")
     return cluster
 
 
 def addon_values(cluster: Cluster) -> dict[str, str]:
     """What the manifests of this cluster are filled in with."""
     order = cluster.order
-    return addons.addon_values(cluster.plane.addresses, kubernetes=order.kubernetes, coredns=order.coredns)
+    return addons.addon_values(cluster.own.addresses, kubernetes=order.kubernetes, coredns=order.coredns)
 
 
 def _start(folder: Path, order: ClusterOrder, clock: Clock) -> Cluster:
-    plane = control_plane(folder, order, clock)
+    plane = _own_plane(folder, order, clock)
     write_atomically(folder / RECORD, msgspec.json.encode(order, enc_hook=str))
-    write_kubeconfigs(plane, cluster=order.name)
-    write_admin_kubeconfigs(plane.pki, folder, cluster=order.name, relay=order.server)
     registry.write_registry_config(folder)
-    relays = {
-        order.api_port: f"{GATEWAY}:{plane.addresses.api_port}",
-        order.registry_port: f"{GATEWAY}:{REGISTRY_PORT}",
-    }
-    cell = open_cell(folder / "cell", relays=relays, clock=clock)
-    cluster = Cluster(folder, order, cell, plane)
-    cluster.lan.prepare()
-    running = {process.name for process in cell.list() if process.state == "running"}
-    for spec in (
-        *control_plane_processes(plane),
-        registry.registry_process(folder),
-        approver_process(plane, python=Path(sys.executable)),
-    ):
+    relays = {order.registry_port: f"{GATEWAY}:{REGISTRY_PORT}"}
+    specs = [registry.registry_process(folder)]
+    if plane:
+        write_kubeconfigs(plane, cluster=order.name)
+        write_admin_kubeconfigs(plane.pki, folder, cluster=order.name, relay=order.server)
+        relays[order.api_port] = f"{GATEWAY}:{plane.addresses.api_port}"
+        specs = [*control_plane_processes(plane), *specs, approver_process(plane, python=Path(sys.executable))]
+    cluster = Cluster(folder, order, open_cell(folder / "cell", relays=relays, clock=clock), plane)
+    cluster.lan.prepare(names=order.foreign.names if order.foreign else {})
+    if order.foreign:
+        _lead_out(cluster, order.foreign)
+    running = {process.name for process in cluster.cell.list() if process.state == "running"}
+    for spec in specs:
         if spec.name not in running:
-            cell.start(spec)
+            cluster.cell.start(spec)
     return cluster
+
+
+def _lead_out(cluster: Cluster, foreign: Foreign) -> None:
+    cluster.lan.lend(foreign.address)
+    open_way_out(cluster.cell, entry=f"{foreign.address}:{foreign.port}", target=foreign.target)
 
 
 def push_images(order: ClusterOrder, runner: Runner, clock: Clock) -> list[Action]:

@@ -15,6 +15,8 @@ from bedplate.local.addresses import CLUSTER_DNS, GATEWAY, REGISTRY_PORT
 ALPHABET = string.ascii_lowercase + string.digits
 ID_LENGTH, SECRET_LENGTH = 6, 16
 JOINERS = "system:bootstrappers:bedplate:machines"
+KUBEADM_JOINERS = "system:bootstrappers:kubeadm:default-node-token"
+"""Whom clusters made by kubeadm let join; others name all of `system:bootstrappers`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,10 @@ class MachineIdentity:
 
 @dataclass(frozen=True, slots=True)
 class JoinTarget:
-    """The cluster to join: bootstrap kubeconfig, its CA in PEM, its DNS, and the registry that serves every image."""
+    """The cluster to join: bootstrap kubeconfig, its CA in PEM, its DNS, and the registry that serves every image.
+
+    `cluster_dns` is empty where the cluster has none.
+    """
 
     bootstrap: bytes = field(repr=False)
     authority: bytes
@@ -61,8 +66,11 @@ def new_token(choose: Callable[[str], str] = secrets.choice) -> BootstrapToken:
     return BootstrapToken("".join(characters[:ID_LENGTH]), "".join(characters[ID_LENGTH:]))
 
 
-def token_manifest(token: BootstrapToken, *, expires: datetime) -> bytes:
-    """The Secret that makes `token` good until `expires`; the controller manager clears it away afterwards."""
+def token_manifest(token: BootstrapToken, *, expires: datetime, groups: Sequence[str] = (JOINERS,)) -> bytes:
+    """The Secret that makes `token` good until `expires`; the controller manager clears it away afterwards.
+
+    Whoever shows it belongs to `groups`.
+    """
     return _yaml(
         {
             "apiVersion": "v1",
@@ -74,7 +82,7 @@ def token_manifest(token: BootstrapToken, *, expires: datetime) -> bytes:
                 "token-secret": token.secret,
                 "expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "usage-bootstrap-authentication": "true",
-                "auth-extra-groups": JOINERS,
+                "auth-extra-groups": ",".join(groups),
             },
         }
     )
@@ -99,7 +107,7 @@ def kubelet_drop_in(target: JoinTarget) -> bytes:
         {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
-            "clusterDNS": [target.cluster_dns],
+            "clusterDNS": [target.cluster_dns] if target.cluster_dns else [],
             "clusterDomain": target.cluster_domain,
         }
     )

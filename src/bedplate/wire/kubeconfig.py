@@ -12,10 +12,16 @@ class _Kebab(msgspec.Struct, frozen=True, rename="kebab", omit_defaults=True, kw
 
 
 class ClusterEntry(_Kebab, frozen=True):
-    """The authority is that of the server's certificate, in PEM."""
+    """The authority is that of the server's certificate, in PEM.
+
+    `tls_server_name` is whom the certificate must name, where that is not the server's URL.
+    """
 
     server: str
     certificate_authority_data: bytes = b""
+    tls_server_name: str = ""
+    insecure_skip_tls_verify: bool = False
+    proxy_url: str = ""
 
 
 class User(_Kebab, frozen=True):

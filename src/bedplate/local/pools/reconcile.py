@@ -9,18 +9,14 @@ from pathlib import Path
 from bedplate.host.clock import Clock
 from bedplate.host.report import Report
 from bedplate.host.run import Runner
-from bedplate.local.addons import apply
 from bedplate.local.cluster import Cluster
-from bedplate.local.join import JoinTarget
-from bedplate.local.kubeconfig import bootstrap_kubeconfig
 from bedplate.local.machines.firmware import find_firmware
 from bedplate.local.machines.provider import LocalProvider
-from bedplate.local.pki import CLUSTER
+from bedplate.local.pools.joining import join_target, require_free_names
 from bedplate.local.pools.nodes import wait_for_nodes
 from bedplate.local.pools.plan import Deed, MachineAction, plan_machines
 from bedplate.local.pools.scale import Scaler
 from bedplate.local.pools.store import read_pools
-from bedplate.local.pools.token import have_token
 from bedplate.model.errors import UserError
 
 READY_SECONDS = 600.0
@@ -50,6 +46,8 @@ def reconcile(cluster: Cluster, *, runner: Runner, clock: Clock, report: Report)
     pools = {pool.name: pool for pool in read_pools(cluster.pools)}
     started = clock.now()
     with cluster.api() as api:
+        if cluster.order.foreign:
+            require_free_names(api, actions)
         scaler = Scaler(
             provider=provider(cluster, runner),
             api=api,
@@ -73,22 +71,6 @@ def summary(actions: Sequence[MachineAction]) -> str:
     """`2 create, 1 keep`; `none` for no machine at all."""
     counts = {deed: sum(action.deed is deed for action in actions) for deed in Deed}
     return ", ".join(f"{count} {deed.value}" for deed, count in counts.items() if count) or "none"
-
-
-def join_target(cluster: Cluster, runner: Runner, clock: Clock) -> JoinTarget:
-    """What a machine needs to join this cluster."""
-
-    def make_known(manifest: bytes) -> object:
-        kubectl = cluster.order.programs["kubectl"]
-        return apply(runner, kubectl=kubectl, kubeconfig=cluster.kubeconfig, manifest=manifest)
-
-    token = have_token(cluster.folder / "token.json", clock, apply=make_known)
-    authority = cluster.plane.pki.certificate(CLUSTER).read_bytes()
-    addresses = cluster.plane.addresses
-    bootstrap = bootstrap_kubeconfig(
-        cluster=cluster.order.name, server=addresses.server, authority=authority, token=token.text
-    )
-    return JoinTarget(bootstrap, authority, addresses.cluster_dns, addresses.cluster_domain)
 
 
 def _since(action: MachineAction, started: datetime) -> datetime:

@@ -1,0 +1,1 @@
+"""A control plane that is not ours: what is kept of it, whether machines may join it, and asking it."""
