@@ -13,7 +13,7 @@ import typer
 
 from bedplate.cli.components import CHECKOUT, RootOption
 from bedplate.cli.context import progress_console, report
-from bedplate.cli.local import changing, cluster_folder, make_order, preflight
+from bedplate.cli.local import changing, cluster_folder, make_order, ports_for, preflight
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.cli.planning import plan_up, told
 from bedplate.host.clock import SystemClock
@@ -21,6 +21,7 @@ from bedplate.host.files import write_atomically
 from bedplate.host.run import SystemRunner
 from bedplate.local.addons import fill, wait_for
 from bedplate.local.cell.client import find_cell
+from bedplate.local.cell.network import NUMBERS
 from bedplate.local.cluster import API_PORT, REGISTRY_RELAY, Cluster, ClusterOrder, addon_values, bring_up, read_order
 from bedplate.local.joined import kept_foreign
 from bedplate.local.pools.joining import leave
@@ -60,11 +61,17 @@ class Running(msgspec.Struct, frozen=True):
 @app.command()
 def up(
     *,
-    nodes: Annotated[int, typer.Option("--nodes", min=0, help="Nodes of the first pool, where there is none yet.")] = 2,
-    api_port: Annotated[int, typer.Option("--api-port", help="Port of this computer for the API server.")] = API_PORT,
+    nodes: Annotated[
+        int, typer.Option("--nodes", min=0, max=len(NUMBERS), help="Nodes of the first pool, where there is none yet.")
+    ] = 2,
+    api_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help=f"Port of this computer for the API server; at first {API_PORT}."),
+    ] = None,
     registry_port: Annotated[
-        int, typer.Option("--registry-port", help="Port of this computer for the image registry.")
-    ] = REGISTRY_RELAY,
+        int | None,
+        typer.Option(min=1, max=65535, help=f"Port of this computer for the registry; at first {REGISTRY_RELAY}."),
+    ] = None,
     kubeconfig: Annotated[
         Path | None,
         typer.Option(
@@ -85,15 +92,15 @@ def up(
     Builds what the cache lacks: some 20 minutes the first time on two cores.
     """
     joining = kubeconfig is not None or kept_foreign(cluster_folder()) is not None
-    acceleration = preflight(*(() if joining else (api_port,)), registry_port)
+    ports = ports_for(api_port, registry_port)
+    acceleration = preflight(*(ports[1:] if joining else ports))
     steps = plan_up(root, cluster_folder(), nodes=nodes, acceleration=acceleration, joining=joining)
     if dry_run:
         emit(steps, output=output)
         return
     progress_console().print(told(steps), highlight=False, soft_wrap=True)
     with changing("bringing up the local cluster"), _told_what_runs_on():
-        ports = {"api_port": api_port, "registry_port": registry_port}
-        order = make_order(root, acceleration.kind, **ports, kubeconfig=kubeconfig)
+        order = make_order(root, acceleration.kind, api_port=ports[0], registry_port=ports[1], kubeconfig=kubeconfig)
         cluster, machines = _bring_about(order, nodes)
     _say_what_next(cluster, machines)
 

@@ -19,8 +19,10 @@ from bedplate.host.run import SystemRunner
 from bedplate.image.build import Image, build_image, plan_image
 from bedplate.image.components.build import World, build_components, make_order, plan_order, programs_of
 from bedplate.image.components.catalogue import Role, read_catalogue
+from bedplate.image.keys import own_pair
 from bedplate.image.mirrors import host_mirror
 from bedplate.image.order import ImageOrder
+from bedplate.image.recipe import require_whole
 from bedplate.image.relock import relock
 from bedplate.model.plans import Verb
 from bedplate.model.versions import SKU, ImageVersion, KubernetesMinor
@@ -93,6 +95,7 @@ def lock(
     Writes os/packages.lock (the image) and os/tools.lock (what builds it), and
     a new os/version when the image's packages changed. Prints what changed.
     """
+    require_whole(root / "os")
     runner = SystemRunner()
     today = SystemClock().now().date()
     chosen = mirror or host_mirror(runner)
@@ -113,6 +116,9 @@ def have_image(
     debug: bool = False,
 ) -> Image:
     """The image of a checkout with the programs that go into it, all built where the cache lacks them."""
+    require_whole(root / "os")
+    if keys:
+        own_pair(keys)
     programs = build_components(root=root, places=places(), runner=SystemRunner(), report=report(), role=Role.IMAGE)
     return image_of(root, programs, version=version, keys=keys, mirror=mirror, debug=debug)
 
@@ -150,6 +156,7 @@ def plan(
     role: Role | None = Role.IMAGE,
 ) -> list[PlannedStep]:
     """What `have_image` would do, components of that role (all for `None`) first; nothing is changed."""
+    require_whole(root / "os")
     components = make_order(None, root=root, places=places(), runner=SystemRunner(), role=role)
     steps = plan_order(components, World.real().machine).actions
     there = not any(step.runs for step in steps)

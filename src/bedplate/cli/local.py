@@ -14,6 +14,7 @@ from bedplate.host.locks import alone
 from bedplate.host.run import SystemRunner
 from bedplate.image.components.build import build_components
 from bedplate.image.components.catalogue import read_catalogue
+from bedplate.local import cluster
 from bedplate.local.addons import manifests_folder
 from bedplate.local.cell.client import find_cell
 from bedplate.local.cluster import Cluster, ClusterOrder, open_cluster
@@ -38,6 +39,11 @@ def changing(doing: str) -> Iterator[None]:
     """Hold the cluster for a block: two commands that change it at once would undo each other's work."""
     with alone(cluster_folder().parent / f"{NAME}.lock", doing=doing):
         yield
+
+
+def ports_for(api: int | None, registry: int | None) -> tuple[int, int]:
+    """The ports of this computer on which the cluster will be, API server first."""
+    return cluster.ports_for(cluster_folder(), api=api, registry=registry)
 
 
 def preflight(*ports: int) -> Acceleration:

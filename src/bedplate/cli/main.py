@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -16,12 +17,20 @@ from typer.main import get_command
 from bedplate.cli import cluster, components, image, node, nodepool, preflight, tour
 from bedplate.cli.context import places
 from bedplate.host.clock import SystemClock
-from bedplate.model.errors import BedplateError, OurError
+from bedplate.host.files import write_atomically
+from bedplate.model.errors import BedplateError, MachineError, OurError
 
 VERSION = "0.1.0"
 """As in pyproject.toml; a checkout runs without being installed, so nothing else could be asked."""
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+_FREE = "Free some space, then try again: what is in the cache is whole."
+THE_MACHINE_SAYS = {
+    errno.ENOSPC: ("The disk is full", _FREE),
+    errno.EDQUOT: ("Your share of the disk is used up", _FREE),
+    errno.EROFS: ("The disk cannot be written to", "Set XDG_CACHE_HOME and XDG_STATE_HOME to folders that can."),
+    errno.EACCES: ("You may not do this", "Look whose it is: a run as root leaves what only root may change."),
+}
 
 app = typer.Typer(
     name="bedplate",
@@ -130,10 +139,19 @@ def _foreseen(problem: BaseException) -> list[BedplateError]:
     """The foreseen errors in it; empty as soon as anything else is among them."""
     if isinstance(problem, BedplateError):
         return [problem]
+    if isinstance(problem, OSError) and problem.errno in THE_MACHINE_SAYS:
+        return [_of_machine(problem)]
     if isinstance(problem, BaseExceptionGroup):
         inner = [_foreseen(each) for each in problem.exceptions]
         return [error for errors in inner for error in errors] if all(inner) else []
     return []
+
+
+def _of_machine(problem: OSError) -> MachineError:
+    """What the system refused us wherever it may happen, so that no place has to foresee it."""
+    where = f" ({problem.filename})" if problem.filename else ""
+    brief, resolution = THE_MACHINE_SAYS[problem.errno or 0]
+    return MachineError(f"{brief}{where}.", details=str(problem), resolution=resolution)
 
 
 def _crash_file() -> Path | None:
@@ -145,9 +163,8 @@ def _crash_file() -> Path | None:
 
 def _save(problem: Exception, path: Path) -> bool:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(traceback.format_exception(problem)))
-    except OSError:
+        write_atomically(path, "".join(traceback.format_exception(problem)).encode())
+    except (OSError, MachineError):
         return False
     return True
 

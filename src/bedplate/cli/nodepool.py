@@ -110,20 +110,24 @@ def delete(*, name: NameOption, dry_run: DryRunOption = False, output: OutputOpt
 
 
 def _make_so(cluster: Cluster, pool: NodePool, *, dry_run: bool, output: OutputFormat) -> None:
+    wanted = [*(each for each in read_pools(cluster.pools) if each.name != pool.name), require_sound(pool)]
     if dry_run:
-        others = [each for each in read_pools(cluster.pools) if each.name != pool.name]
-        _print_plan(cluster, [*others, require_sound(pool)], output)
+        _print_plan(cluster, wanted, output)
         return
     with changing(f"changing node pool {pool.name}"):
+        _planned(cluster, wanted)  # what cannot be carried out is not kept either
         write_pool(cluster.pools, pool)
         reconcile(cluster, runner=SystemRunner(), clock=SystemClock(), report=report())
     emit([pool], output=output, columns=COLUMNS)
 
 
 def _print_plan(cluster: Cluster, pools: list[NodePool], output: OutputFormat) -> None:
-    actions: tuple[MachineAction, ...] = plan_machines(pools, provider(cluster, SystemRunner()).list())
     columns = {"Action": "deed", "Machine": "name", "Pool": "pool", "Reason": "reason"}
-    emit(actions, output=output, columns=columns)
+    emit(_planned(cluster, pools), output=output, columns=columns)
+
+
+def _planned(cluster: Cluster, pools: list[NodePool]) -> tuple[MachineAction, ...]:
+    return plan_machines(pools, provider(cluster, SystemRunner()).list())
 
 
 def _labels(texts: list[str] | tuple[str, ...]) -> dict[str, str]:

@@ -47,5 +47,7 @@ def require(ports: Collection[int]) -> Acceleration:
         step.note(f"machines run by {acceleration.kind.value.upper()}: {acceleration.reason}")
     for finding in findings:
         if finding.severity is Severity.WARNING and finding.about != "KVM":
-            progress_console().print(f"  {finding.about}: {finding.message} {finding.advice}", highlight=False)
+            progress_console().print(
+                f"  {finding.about}: {finding.message} {finding.advice}", highlight=False, soft_wrap=True
+            )
     return acceleration

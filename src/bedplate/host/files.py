@@ -12,9 +12,36 @@ from pathlib import Path
 
 from bedplate.model.errors import MachineError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def space_for(path: Path) -> Iterator[None]:
+    """A block that writes `path`, or files in it. Raises `MachineError` when that fills the disk."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno not in FULL:
+            raise
+        raise no_space(path, str(problem)) from problem
+
+
+def no_space(path: Path, details: str) -> MachineError:
+    """What to tell when the file system of `path` is full."""
+    return MachineError(
+        f"There is no space left for {path}.",
+        details=details,
+        resolution=f"Free some space on the file system of {path.parent}, then try again: nothing is half done.",
+    )
+
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write `data` so that `path` holds the old content or the new, never a part, even after a power cut."""
+    with space_for(path):
+        _write(path, data, mode)
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -36,23 +63,25 @@ def folder_in_one_step(path: Path) -> Iterator[Path]:
     Where `path` is there already it stays: the entries of a cache keyed by content are all alike.
     Raises `MachineError` when the block fills the disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    scratch.chmod(0o755)
-    try:
-        yield scratch
-        if not path.exists():
-            scratch.rename(path)
-    except OSError as problem:
-        if problem.errno != errno.ENOSPC:
-            raise
-        raise MachineError(
-            f"There is no space left for {path}.",
-            details=str(problem),
-            resolution=f"Free some space on the file system of {path.parent}, then try again: nothing is half done.",
-        ) from problem
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with space_for(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        scratch.chmod(0o755)
+        try:
+            yield scratch
+            if not path.exists():
+                scratch.rename(path)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def discard(path: Path) -> None:
+    """Remove a folder, its name first: nobody finds a half of it, and `remove_leftovers` ends what was cut short."""
+    if path.exists():
+        aside = path.with_name(f".{path.name}.gone")
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
+        shutil.rmtree(aside)
 
 
 def remove_leftovers(path: Path) -> None:

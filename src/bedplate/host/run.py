@@ -6,6 +6,7 @@ as a value. A program that fails raises with the command line ready to paste and
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import subprocess
@@ -37,6 +38,15 @@ PASSED_ON = (
     "SSL_CERT_DIR",
 )
 TAIL_LINES = 25
+NOT_FOUND = 127
+"""What setpriv(1) ends with when it does not find the program."""
+NO_SPACE = "No space left on device"
+CANNOT_RUN = (errno.EACCES, errno.ENOEXEC)
+TIED = ("setpriv", "--pdeathsig=KILL")
+"""The kernel ends the program should we be killed without a chance to do it (prctl(2), PR_SET_PDEATHSIG).
+
+Not by SIGTERM, which unshare(1) does not heed while it waits for its child.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +67,19 @@ class Completed:
 class ProgramFailed(MachineError):
     """A program ended with a code that the caller did not allow."""
 
-    def __init__(self, completed: Completed) -> None:
+    def __init__(self, completed: Completed, *, program: str = "") -> None:
+        """`program` is what people call it, where that is not the first word."""
         self.completed = completed
-        tail = (completed.stderr or completed.stdout).decode(errors="replace").splitlines()[-TAIL_LINES:]
+        self.tail = (completed.stderr or completed.stdout).decode(errors="replace").splitlines()[-TAIL_LINES:]
         super().__init__(
-            f"{completed.argv[0]} failed with code {completed.code}.",
-            details="\n".join([f"$ {shlex.join(completed.argv)}", *tail]),
+            f"{program or completed.argv[0]} failed with code {completed.code}.",
+            details="\n".join([f"$ {shlex.join(completed.argv)}", *self.tail]),
         )
+
+    @property
+    def for_want_of_space(self) -> bool:
+        """Whether it said, in the words of strerror(3), that the disk is full."""
+        return any(NO_SPACE in line for line in self.tail)
 
 
 class Runner(Protocol):
@@ -82,9 +98,9 @@ class Runner(Protocol):
     ) -> Completed:
         """Run `argv`; `env` is added to the clean environment, `seconds` is a time limit.
 
-        With `log`, both output streams go to that file as they are written, and `stdout` of the result
-        holds its last lines. Raises `ProgramFailed` for a code not in `ok`, `MachineError` when the
-        program is missing or took too long.
+        With `log`, both output streams go to that file as they are written, `stdout` of the result holds
+        its last lines, and the program is killed when we are. Raises `ProgramFailed` for a
+        code not in `ok`, `MachineError` when the program is missing, cannot be run or took too long.
         """
         ...
 
@@ -133,6 +149,10 @@ class SystemRunner:
                 details=str(problem),
                 resolution="Run ./dev setup, which installs what is needed.",
             ) from problem
+        except OSError as problem:
+            if problem.errno not in CANNOT_RUN:
+                raise
+            raise MachineError(f"{command[0]} cannot be run.", details=str(problem)) from problem
         except subprocess.TimeoutExpired as problem:
             raise MachineError(
                 f"{command[0]} took more than {seconds} s.", details=f"$ {shlex.join(command)}"
@@ -154,7 +174,7 @@ def _run_logged(
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as sink:
         done = subprocess.run(
-            command,
+            [*TIED, *command],
             cwd=cwd,
             env=clean_environment(env),
             input=stdin,
@@ -164,7 +184,10 @@ def _run_logged(
             stderr=subprocess.STDOUT,
             check=False,
         )
-    return done, b"\n".join(log.read_bytes().splitlines()[-TAIL_LINES:]), b""
+    last = b"\n".join(log.read_bytes().splitlines()[-TAIL_LINES:])
+    if done.returncode == NOT_FOUND and last.startswith(TIED[0].encode()):
+        raise FileNotFoundError(last.decode(errors="replace"))
+    return done, last, b""
 
 
 def start(

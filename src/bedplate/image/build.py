@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedplate.host.download import Downloader
-from bedplate.host.files import folder_in_one_step, remove_leftovers
+from bedplate.host.files import discard, folder_in_one_step, remove_leftovers
 from bedplate.host.locks import in_turn
 from bedplate.host.places import Places
 from bedplate.host.report import Report, Step
@@ -24,6 +24,7 @@ from bedplate.image.plan import Found, make_plan
 from bedplate.image.recipe import packages_lock, read_rules, tools_lock
 from bedplate.image.stage import Sources, Staged, stage
 from bedplate.image.tools import Tools, have_tools, tools_place
+from bedplate.image.whole import damage
 from bedplate.model.plans import Action
 
 KEPT = {"disk.raw", "db.crt", "manifest.json", "uki.efi", "usr.erofs", "usr.verity", "usr.verity-sig", "initrd.zst"}
@@ -70,13 +71,21 @@ def build_image(order: ImageOrder, *, places: Places, runner: Runner, downloader
         agent = make_agent(order.wheels, tools=tools, places=places, downloader=downloader, report=report)
         materials = Materials(tools, pair, packages, agent)
         folder = image_place(order, pair, packages, agent, places)
-        if folder.is_dir():
-            report.skipped("Image", "unchanged")
-        else:
-            remove_leftovers(folder)
-            with report.step("Image") as step, folder_in_one_step(folder) as scratch:
-                assemble(order, materials, scratch, step)
+        make_image(folder, order, materials, report)
     return Image(folder, read_manifest(folder), tools.tree)
+
+
+def make_image(folder: Path, order: ImageOrder, materials: Materials, report: Report) -> None:
+    """Assemble the image in `folder` unless a whole one is there."""
+    wrong = damage(folder) if folder.is_dir() else ""
+    if folder.is_dir() and not wrong:
+        report.skipped("Image", "unchanged")
+        return
+    remove_leftovers(folder)
+    with report.step("Image") as step, folder_in_one_step(folder) as scratch:
+        assemble(order, materials, scratch, step)
+        discard(folder)
+        step.note(f"again, since in the cache {wrong}" if wrong else "")
 
 
 def plan_image(order: ImageOrder, *, places: Places, programs_there: bool) -> tuple[Action, ...]:
@@ -91,7 +100,7 @@ def plan_image(order: ImageOrder, *, places: Places, programs_there: bool) -> tu
         packages=packages.is_dir(),
         agent=agent.is_dir(),
         programs=programs_there,
-        image=known and image_place(order, pair, packages, agent, places).is_dir(),
+        image=known and not damage(image_place(order, pair, packages, agent, places)),
     )
     return make_plan(found, debug=order.debug)
 

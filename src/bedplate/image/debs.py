@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedplate.host.download import Downloader, Progress
-from bedplate.host.files import remove_leftovers
+from bedplate.host.files import remove_leftovers, space_for
 from bedplate.host.places import Places
 from bedplate.host.report import Report, Step
 from bedplate.image.lock import Lock, Locked
@@ -64,7 +64,7 @@ class Supply:
         debs.folder.mkdir(parents=True, exist_ok=True)
         missing = [package for package in lock.packages if not is_whole(debs.path(package), package)]
         if missing:
-            with self.report.step(f"Get {len(missing)} Debian packages") as step:
+            with self.report.step(f"Get {len(missing)} Debian packages") as step, space_for(debs.folder):
                 self._fetch_all(debs, missing, step)
         return debs
 

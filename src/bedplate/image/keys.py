@@ -7,12 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from bedplate.host.files import folder_in_one_step, write_atomically
 from bedplate.image.tools import Tools
 from bedplate.model.errors import UserError
 
 SUBJECT = "/CN=Bedplate development Secure Boot/"
 DAYS = "7300"
+BRING = "Put the private key and its certificate there, both PEM."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ def development_pair(folder: Path, tools: Tools) -> SigningPair:
                 ]
                 + ["-keyout", "/mnt/db.key", "-out", "/mnt/db.crt"],
             )
+            own_pair(scratch)  # openssl does not always notice a full disk
     return own_pair(folder)
 
 
@@ -70,8 +76,21 @@ def own_pair(folder: Path) -> SigningPair:
     pair = SigningPair(folder)
     missing = [file.name for file in (pair.key, pair.certificate) if not file.is_file()]
     if missing:
-        raise UserError(
-            f"{folder} lacks {' and '.join(missing)}.",
-            resolution="Put the private key and its certificate there, both PEM.",
-        )
+        raise UserError(f"{folder} lacks {' and '.join(missing)}.", resolution=BRING)
+    _require_pair(pair)
     return pair
+
+
+def _require_pair(pair: SigningPair) -> None:
+    """What is signed by a key that the certificate does not belong to boots nowhere, and only there it would show."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+        key = load_pem_private_key(pair.key.read_bytes(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as problem:
+        raise UserError(
+            f"{pair.folder} does not hold a key and a certificate that can be read.",
+            details=str(problem),
+            resolution=f"{BRING} The key must not have a passphrase.",
+        ) from problem
+    if key.public_key() != certificate.public_key():
+        raise UserError(f"db.crt in {pair.folder} is not the certificate of db.key.", resolution=BRING)

@@ -10,7 +10,9 @@ from tempfile import TemporaryDirectory
 from bedplate.host.files import folder_in_one_step, remove_leftovers, write_atomically
 from bedplate.host.places import Places
 from bedplate.host.report import Report
+from bedplate.host.run import ProgramFailed
 from bedplate.image.debs import Debs, Supply
+from bedplate.image.failures import of_mkosi
 from bedplate.image.lock import PACKAGES, Lock, require_locked, versions
 from bedplate.image.recipe import packages_lock
 from bedplate.image.tools import Tools, give_to_owner
@@ -65,7 +67,10 @@ def run_mkosi(recipe: Path, work: Path, debs: Debs, *, tools: Tools, log: Path) 
         options = [f"--{name}-dir={folder}" for name, folder in folders.items()]
         # The sources above are what counts; this option makes mkosi show the folder to apt.
         options.append(f"--local-mirror=file://{repository}")
-        tools.mkosi(recipe, [f"--sandbox-tree={work / 'sandbox'}", *options, "--force"], log=log)
+        try:
+            tools.mkosi(recipe, [f"--sandbox-tree={work / 'sandbox'}", *options, "--force"], log=log)
+        except ProgramFailed as failed:
+            raise of_mkosi(failed, work.parent, log) from failed
     return work / "tree"
 
 

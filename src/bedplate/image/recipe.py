@@ -17,6 +17,31 @@ from bedplate.image.lock import (
 from bedplate.image.usr import UsrRules, parse_debug, parse_rules, with_debug
 from bedplate.model.errors import UserError
 
+PARTS = (
+    "mkosi.conf",
+    "usr.toml",
+    "debug.toml",
+    "packages-tools.txt",
+    "version",
+    "cmdline",
+    "usr",
+    "debug/usr",
+    "esp",
+    "repart",
+)
+"""What every recipe has, besides the locks, which can be made."""
+
+
+def require_whole(recipe: Path) -> None:
+    """A `UserError` that names every part which the recipe lacks, before anything is built of it."""
+    missing = [part for part in PARTS if not (recipe / part).exists()]
+    if missing:
+        raise UserError(
+            f"{recipe} is not a whole recipe.",
+            details="\n".join(f"{part} is missing" for part in missing),
+            resolution="Name a checkout of Bedplate with --root, or bring the files back from git.",
+        )
+
 
 def package_names(recipe: Path) -> tuple[str, ...]:
     return names_of_mkosi((recipe / "mkosi.conf").read_text())

@@ -13,7 +13,7 @@ from bedplate.image.agent import bundle_files
 from bedplate.image.elf import is_elf, read_dynamic
 from bedplate.image.tools import Tools
 from bedplate.image.usr import Kept, UsrRules, modules_with_dependencies, select, unpacked_name
-from bedplate.model.errors import OurError
+from bedplate.model.errors import OurError, UserError
 
 LIBRARY_FOLDER = "usr/lib/x86_64-linux-gnu"
 COMPONENT_FOLDERS = {
@@ -146,6 +146,13 @@ def stage_modules(packages: Path, root: Path, wanted: Sequence[str], tools: Tool
 def enable_units(root: Path, rules: UsrRules) -> None:
     """Start units by links in /usr, so that nothing has to be enabled at boot."""
     system = root / "usr/lib/systemd/system"
+    named = {*rules.alias.values(), *(unit for units in rules.enable.values() for unit in units)}
+    if missing := sorted(unit for unit in named if not (system / unit).exists()):
+        raise UserError(
+            "os/usr.toml starts units that the image does not have.",
+            details="\n".join(missing),
+            resolution="Correct the names under [enable] and [alias], or keep the units' files under [data].",
+        )
     for target, units in rules.enable.items():
         (system / f"{target}.wants").mkdir(exist_ok=True)
         for unit in units:

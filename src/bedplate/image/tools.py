@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedplate.host.files import folder_in_one_step, remove_leftovers
+from bedplate.host.files import folder_in_one_step, no_space, remove_leftovers
 from bedplate.host.places import Places
 from bedplate.host.report import Report
-from bedplate.host.run import Completed, Runner
+from bedplate.host.run import Completed, ProgramFailed, Runner
 from bedplate.image.debs import Debs, Supply
+from bedplate.image.failures import of_installer
 from bedplate.image.lock import TOOLS, Lock, require_locked, versions
 from bedplate.image.mirrors import RELEASE
 from bedplate.image.recipe import tool_names, tools_lock
@@ -36,7 +37,12 @@ class Tools:
         """Run `argv` from the tree in namespaces of its own, with `work` at /mnt."""
         enter = [*enter_namespaces(), "sh", "-ec", ENTER, "enter", str(self.tree), str(work)]
         path = {"PATH": "/usr/sbin:/usr/bin", **(env or {})}
-        return self.runner.run([*enter, *argv], env=path, ok=ok)
+        try:
+            return self.runner.run([*enter, *argv], env=path, ok=ok)
+        except ProgramFailed as failed:
+            if failed.for_want_of_space:
+                raise no_space(work, failed.details) from failed
+            raise ProgramFailed(failed.completed, program=argv[0]) from failed
 
     def mkosi(self, recipe: Path, options: Sequence[str], *, log: Path) -> Completed:
         """Run the tree's mkosi with the host's Python: it refuses to run chrooted."""
@@ -52,7 +58,7 @@ def enter_namespaces() -> tuple[str, ...]:
     that is closed to others can still be reached: an installer's own namespace maps its root to nobody we know.
     """
     user = () if os.geteuid() == 0 else ("--map-root-user", "--map-auto")
-    return ("unshare", *user, "--mount", "--pid", "--fork")
+    return ("unshare", *user, "--mount", "--pid", "--fork", "--kill-child")
 
 
 def give_to_owner(tree: Path, runner: Runner) -> None:
@@ -85,6 +91,9 @@ def make_tools(names: Sequence[str], tree: Path, debs: Debs, *, runner: Runner, 
         scratch.rmdir()
         source = f"deb [trusted=yes] copy://{repository} ./"
         options = ["--quiet", "--mode=root", "--variant=apt", f"--include={','.join(names)}"]
-        runner.run([*enter_namespaces(), "mmdebstrap", *options, RELEASE, scratch, source], log=log)
+        try:
+            runner.run([*enter_namespaces(), "mmdebstrap", *options, RELEASE, scratch, source], log=log)
+        except ProgramFailed as failed:
+            raise of_installer("mmdebstrap", failed, tree, log) from failed
         give_to_owner(scratch, runner)
         require_locked(debs.lock, versions((scratch / "var/lib/dpkg/status").read_text()), TOOLS)

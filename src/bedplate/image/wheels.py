@@ -69,7 +69,7 @@ class Target:
 
 def choose_wheels(lock: bytes, wanted: Iterable[str], target: Target) -> tuple[Source, ...]:
     """The wheels of the packages `wanted` and of what they need, by name. Raises `UserError` where one is missing."""
-    packages = {package.name: package for package in msgspec.toml.decode(lock, type=Lock).package}
+    packages = {package.name: package for package in _read(lock).package}
     chosen: dict[str, Source] = {}
     todo = list(wanted)
     while todo:
@@ -86,6 +86,15 @@ def choose_wheels(lock: bytes, wanted: Iterable[str], target: Target) -> tuple[S
         chosen[name] = fitting[0]
         todo += [each.name for each in package.dependencies if not each.marker]
     return tuple(chosen[name] for name in sorted(chosen))
+
+
+def _read(lock: bytes) -> Lock:
+    try:
+        return msgspec.toml.decode(lock, type=Lock)
+    except msgspec.MsgspecError as problem:
+        raise UserError(
+            "uv.lock cannot be read.", details=str(problem), resolution="Make it anew with `uv lock`."
+        ) from problem
 
 
 def unpack_wheels(wheels: Iterable[Source], cache: Path, target: Path, *, downloader: Downloader, step: Step) -> None:

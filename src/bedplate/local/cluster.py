@@ -129,6 +129,29 @@ def read_order(folder: Path) -> ClusterOrder:
         ) from problem
 
 
+def ports_for(folder: Path, *, api: int | None, registry: int | None) -> tuple[int, int]:
+    """The ports asked for, where none is those that the cluster of `folder` has had, else the usual ones.
+
+    Raises `UserError` when the cluster is up on others: what is open cannot be moved.
+    """
+    had = _ports_before(folder)
+    ports = (api or had[0], registry or had[1])
+    if ports != had and find_cell(folder / "cell"):
+        raise UserError(
+            f"The local cluster is up with API port {had[0]} and registry port {had[1]}.",
+            resolution="Leave the ports out to go on with it, or stop it first with `bedplate cluster down`.",
+        )
+    return ports
+
+
+def _ports_before(folder: Path) -> tuple[int, int]:
+    try:
+        order = read_order(folder)
+    except OurError:  # there was none, or `up` is about to write it anew
+        return API_PORT, REGISTRY_RELAY
+    return order.api_port, order.registry_port
+
+
 def _decode_path(kind: type, value: object) -> Path:
     if kind is Path and isinstance(value, str):
         return Path(value)

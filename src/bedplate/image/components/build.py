@@ -10,14 +10,14 @@ from pathlib import Path
 
 from bedplate.host.clock import Clock, SystemClock
 from bedplate.host.download import Downloader, HttpDownloader
-from bedplate.host.files import folder_in_one_step, remove_leftovers
+from bedplate.host.files import discard, folder_in_one_step, remove_leftovers
 from bedplate.host.jobs import Jobs, SystemJobs
 from bedplate.host.locks import in_turn
 from bedplate.host.machine import Machine, SystemMachine
 from bedplate.host.places import Places
 from bedplate.host.report import Report
 from bedplate.host.run import Runner
-from bedplate.image.components.cache import discard, entry_path, examine, write_receipt
+from bedplate.image.components.cache import entry_path, examine, write_receipt
 from bedplate.image.components.catalogue import Component, Role, choose, read_catalogue
 from bedplate.image.components.go import Compiler, Go, c_side
 from bedplate.image.components.keys import content_key

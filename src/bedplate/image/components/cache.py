@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -44,14 +43,6 @@ def write_receipt(folder: Path, component: Component, *, key: str, toolchain: st
     binaries = {tool.name: _describe(folder / "bin" / tool.name) for tool in component.tools}
     receipt = Receipt(component.name, component.version, toolchain, key, round(seconds, 1), binaries)
     _write(folder, receipt)
-
-
-def discard(path: Path) -> None:
-    """Take a damaged build out of the way: its name first, so that nobody finds a half of it."""
-    if path.exists():
-        aside = path.with_name(f".{path.name}.damaged")
-        path.rename(aside)
-        shutil.rmtree(aside)
 
 
 def _problem(file: Path, binary: Binary, *, thorough: bool) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bedplate.host.clock import Clock, SystemClock
-from bedplate.host.files import folder_in_one_step, write_atomically
+from bedplate.host.files import discard, folder_in_one_step, remove_leftovers, write_atomically
 from bedplate.host.run import Runner
 from bedplate.local.cell import network
 from bedplate.local.cell.client import Cell
@@ -63,7 +63,7 @@ class LocalProvider:
         record = self._find(name)
         self.cell.stop(_process(name))
         self.lan.detach(record.number)
-        shutil.rmtree(self.folder / name)
+        discard(self.folder / name)
 
     def list(self) -> Sequence[Machine]:
         running = self._running()
@@ -135,6 +135,7 @@ class LocalProvider:
             credentials=tuple(sorted(order.credentials)),
         )
         self._command(record)
+        remove_leftovers(self.folder / order.name)
         with folder_in_one_step(self.folder / order.name) as scratch:
             (scratch / qemu.CREDENTIALS).mkdir(mode=0o700)
             for name, content in order.credentials.items():
