@@ -14,7 +14,6 @@ from bedplate.host.run import Completed, ProgramFailed, Runner
 from bedplate.image.debs import Debs, Supply
 from bedplate.image.failures import of_installer
 from bedplate.image.lock import TOOLS, Lock, require_locked, versions
-from bedplate.image.mirrors import RELEASE
 from bedplate.image.recipe import tool_names, tools_lock
 from bedplate.model.digests import sha256_of_parts
 
@@ -22,6 +21,9 @@ ENTER = (
     'mount --rbind "$2" "$1/mnt" && mount --rbind /dev "$1/dev" && mount -t proc proc "$1/proc"'
     ' && root=$1 && shift 2 && exec chroot "$root" "$@"'
 )
+
+ANY_SUITE = ""
+"""A local repository is of no suite: asked for one by name, mmdebstrap 1.5 finds no essential packages in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Tools:
 
     def mkosi(self, recipe: Path, options: Sequence[str], *, log: Path) -> Completed:
         """Run the tree's mkosi with the host's Python: it refuses to run chrooted."""
-        env = {"PYTHONPATH": str(self.tree / "usr/lib/python3/dist-packages")}
+        env = {"PYTHONPATH": str(self.tree / "usr/lib/python3/dist-packages"), "PYTHONDONTWRITEBYTECODE": "1"}
         argv = ["python3", "-m", "mkosi", f"--tools-tree={self.tree}", *options, "build"]
         return self.runner.run(argv, cwd=recipe, env=env, log=log)
 
@@ -92,7 +94,7 @@ def make_tools(names: Sequence[str], tree: Path, debs: Debs, *, runner: Runner, 
         source = f"deb [trusted=yes] copy://{repository} ./"
         options = ["--quiet", "--mode=root", "--variant=apt", f"--include={','.join(names)}"]
         try:
-            runner.run([*enter_namespaces(), "mmdebstrap", *options, RELEASE, scratch, source], log=log)
+            runner.run([*enter_namespaces(), "mmdebstrap", *options, ANY_SUITE, scratch, source], log=log)
         except ProgramFailed as failed:
             raise of_installer("mmdebstrap", failed, tree, log) from failed
         give_to_owner(scratch, runner)
