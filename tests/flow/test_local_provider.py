@@ -9,7 +9,7 @@ from bedplate.local.cell.lan import Lan
 from bedplate.local.machines.provider import LocalProvider
 from bedplate.local.machines.qemu import Accelerator, Firmware
 from bedplate.model.errors import MachineError, UserError
-from bedplate.model.machines import Machine, MachineOrder, MachineProvider, MachineState, Power
+from bedplate.model.machines import Machine, MachineOrder, MachineState, Power
 from bedplate.testing.cell import FakeCell
 from bedplate.testing.clock import FakeClock
 from bedplate.testing.monitor import FakeMonitors
@@ -69,11 +69,6 @@ def order(image: Path, number: int = 1, name: str = "system-1") -> MachineOrder:
     )
 
 
-def test_it_is_a_machine_provider(provider: LocalProvider) -> None:
-    seam: MachineProvider = provider
-    assert list(seam.list()) == []
-
-
 def test_a_created_machine_runs_and_has_its_address(provider: LocalProvider, image: Path, cell: FakeCell) -> None:
     made = provider.create(order(image))
     assert made == Machine("system-1", 1, "system", "10.75.0.11", MachineState.RUNNING)
@@ -95,14 +90,6 @@ def test_a_deleted_machine_leaves_nothing(provider: LocalProvider, image: Path, 
     provider.delete("system-1")
     assert list(provider.folder.iterdir()) == []
     assert (cell.specs, cell.devices, list(provider.list())) == ({}, {"lo"}, [])
-
-
-@pytest.mark.parametrize(("number", "name"), [(1, "other"), (2, "system-1")])
-def test_a_name_or_number_is_given_once(provider: LocalProvider, image: Path, number: int, name: str) -> None:
-    provider.create(order(image))
-    with pytest.raises(UserError, match="machine system-1 with number 1 already"):
-        provider.create(order(image, number, name))
-    assert len(provider.list()) == 1
 
 
 def test_a_machine_that_cannot_start_leaves_nothing(provider: LocalProvider, image: Path, cell: FakeCell) -> None:
@@ -198,8 +185,3 @@ def test_the_enrolled_variables_are_made_once_for_a_certificate(provider: LocalP
     runner = provider.runner
     assert isinstance(runner, FakeRunner)
     assert sum("virt.firmware.vars" in command for command in runner.commands) == 1
-
-
-def test_an_unknown_machine_is_named(provider: LocalProvider) -> None:
-    with pytest.raises(UserError, match="There is no machine ghost"):
-        provider.delete("ghost")

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bedplate.host.files import folder_in_one_step, write_atomically
 from bedplate.image.tools import Tools
-from bedplate.model.errors import UserError
+from bedplate.model.errors import MachineError, UserError
 
 SUBJECT = "/CN=Bedplate development Secure Boot/"
 DAYS = "7300"
@@ -67,8 +67,20 @@ def development_pair(folder: Path, tools: Tools) -> SigningPair:
                 ]
                 + ["-keyout", "/mnt/db.key", "-out", "/mnt/db.crt"],
             )
-            own_pair(scratch)  # openssl does not always notice a full disk
+            _require_made(scratch)
     return own_pair(folder)
+
+
+def _require_made(folder: Path) -> None:
+    """OpenSSL does not always notice that the disk is full."""
+    try:
+        own_pair(folder)
+    except UserError as problem:
+        raise MachineError(
+            "openssl made no pair of keys that can be read.",
+            details=problem.details,
+            resolution=f"Look whether the disk of {folder.parent} is full, then try again: nothing was kept.",
+        ) from problem
 
 
 def own_pair(folder: Path) -> SigningPair:

@@ -28,6 +28,7 @@ PARTS = (
     "debug/usr",
     "esp",
     "repart",
+    "../uv.lock",
 )
 """What every recipe has, besides the locks, which can be made."""
 

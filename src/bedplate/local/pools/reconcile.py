@@ -18,6 +18,7 @@ from bedplate.local.pools.plan import Deed, MachineAction, plan_machines
 from bedplate.local.pools.scale import Scaler
 from bedplate.local.pools.store import read_pools
 from bedplate.model.errors import UserError
+from bedplate.model.machines import MachineProvider
 
 READY_SECONDS = 600.0
 
@@ -35,21 +36,19 @@ def provider(cluster: Cluster, runner: Runner) -> LocalProvider:
     )
 
 
-def plan(cluster: Cluster, runner: Runner) -> tuple[MachineAction, ...]:
-    """What `reconcile` would do."""
-    return plan_machines(read_pools(cluster.pools), provider(cluster, runner).list())
-
-
-def reconcile(cluster: Cluster, *, runner: Runner, clock: Clock, report: Report) -> tuple[MachineAction, ...]:
-    """Carry out the plan and wait until every node is Ready; what was done."""
-    actions = plan(cluster, runner)
+def reconcile(
+    cluster: Cluster, *, runner: Runner, clock: Clock, report: Report, machines: MachineProvider | None = None
+) -> tuple[MachineAction, ...]:
+    """Make `machines`, the cluster's own by default, what its pools say; what was done, once every node is Ready."""
+    machines = machines or provider(cluster, runner)
     pools = {pool.name: pool for pool in read_pools(cluster.pools)}
+    actions = plan_machines(tuple(pools.values()), machines.list())
     started = clock.now()
     with cluster.api() as api:
         if cluster.order.foreign:
             require_free_names(api, actions)
         scaler = Scaler(
-            provider=provider(cluster, runner),
+            provider=machines,
             api=api,
             target=join_target(cluster, runner, clock),
             folder=cluster.folder,

@@ -13,6 +13,7 @@ from bedplate.local.cell import network
 from bedplate.local.join import JoinTarget, MachineIdentity, machine_credentials
 from bedplate.local.pools.nodes import NODES
 from bedplate.local.pools.plan import Deed, MachineAction
+from bedplate.model.errors import PeerError
 from bedplate.model.machines import MachineOrder, MachineProvider, Power
 from bedplate.model.pools import NodePool
 
@@ -68,6 +69,13 @@ class Scaler:
 
     def _forget(self, name: str) -> None:
         """Take the node out of the cluster, as a cloud's controller does when a machine is gone."""
-        answer = self.api.delete(f"{NODES}/{name}")
-        if answer.status_code != httpx.codes.NOT_FOUND:
-            answer.raise_for_status()
+        try:
+            answer = self.api.delete(f"{NODES}/{name}")
+            if answer.status_code != httpx.codes.NOT_FOUND:
+                answer.raise_for_status()
+        except httpx.HTTPError as problem:
+            raise PeerError(
+                f"The machine {name} is gone, but its node is still in the cluster.",
+                details=str(problem),
+                resolution=f"Take it out with `kubectl delete node {name}`, then run the command again.",
+            ) from problem

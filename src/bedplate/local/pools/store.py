@@ -38,4 +38,8 @@ def _read(path: Path) -> NodePool:
     try:
         return msgspec.json.decode(path.read_bytes(), type=NodePool)
     except msgspec.MsgspecError as problem:
-        raise OurError(f"{path} is not a node pool.", details=str(problem)) from problem
+        raise OurError(
+            f"{path} is not a node pool.",
+            details=str(problem),
+            resolution="Remove that file, and with the next change its nodes go too; or correct it.",
+        ) from problem
