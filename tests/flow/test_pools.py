@@ -13,7 +13,7 @@ import pytest
 from bedplate.local.approver import read_known_machines
 from bedplate.local.cell.client import OpenCell
 from bedplate.local.cell.network import address
-from bedplate.local.cluster import Cluster, ClusterOrder, control_plane
+from bedplate.local.cluster import Cluster, ClusterOrder, own_plane
 from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.pools.plan import Deed, MachineAction
 from bedplate.local.pools.reconcile import reconcile, summary
@@ -84,9 +84,7 @@ class Stage:
             coredns="1.14.7",
             accelerator=Accelerator.TCG,
         )
-        self.cluster = InMemory(
-            folder, order, OpenCell(folder, {}), control_plane(folder, order, self.clock), self.nodes
-        )
+        self.cluster = InMemory(folder, order, OpenCell(folder, {}), own_plane(folder, order, self.clock), self.nodes)
 
     def reconcile(self) -> tuple[MachineAction, ...]:
         return reconcile(self.cluster, runner=self.runner, clock=self.clock, report=self.report, machines=self.machines)

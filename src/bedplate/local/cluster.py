@@ -114,7 +114,7 @@ def open_cluster(folder: Path, clock: Clock) -> Cluster:
     if cell is None:
         raise UserError("The local cluster is not up.", resolution="Start it with `bedplate cluster up`.")
     order = read_order(folder)
-    return Cluster(folder, order, cell, _own_plane(folder, order, clock))
+    return Cluster(folder, order, cell, own_plane(folder, order, clock))
 
 
 def read_order(folder: Path) -> ClusterOrder:
@@ -158,7 +158,7 @@ def _decode_path(kind: type, value: object) -> Path:
     raise NotImplementedError(kind)
 
 
-def _own_plane(folder: Path, order: ClusterOrder, clock: Clock) -> ControlPlane | None:
+def own_plane(folder: Path, order: ClusterOrder, clock: Clock) -> ControlPlane | None:
     """The control plane as values, if it is ours; makes certificates where they are missing or end soon."""
     if order.foreign:
         return None
@@ -211,7 +211,7 @@ def addon_values(cluster: Cluster) -> dict[str, str]:
 
 
 def _start(folder: Path, order: ClusterOrder, clock: Clock) -> Cluster:
-    plane = _own_plane(folder, order, clock)
+    plane = own_plane(folder, order, clock)
     write_atomically(folder / RECORD, msgspec.json.encode(order, enc_hook=str))
     registry.write_registry_config(folder)
     relays = {order.registry_port: f"{GATEWAY}:{REGISTRY_PORT}"}
