@@ -17,9 +17,10 @@ from bedplate.image.lock import TOOLS, Lock, require_locked, versions
 from bedplate.image.recipe import tool_names, tools_lock
 from bedplate.model.digests import sha256_of_parts
 
+# Process numbers begin anew in each namespace, and faketime names its semaphores by them: a shared one would clash.
 ENTER = (
-    'mount --rbind "$2" "$1/mnt" && mount --rbind /dev "$1/dev" && mount -t proc proc "$1/proc"'
-    ' && root=$1 && shift 2 && exec chroot "$root" "$@"'
+    'mount --rbind "$2" "$1/mnt" && mount --rbind /dev "$1/dev" && mount -t tmpfs shm "$1/dev/shm"'
+    ' && mount -t proc proc "$1/proc" && root=$1 && shift 2 && exec chroot "$root" "$@"'
 )
 
 ANY_SUITE = ""
