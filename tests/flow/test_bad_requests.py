@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from bedplate.host import sockets
 from bedplate.host.locks import alone
 from bedplate.host.run import Completed, SystemRunner
+from tests.flow.test_cell import namespaces_work
 
 
 def bedplate(state: Path, *arguments: str, **environment: str) -> Completed:
@@ -71,6 +73,70 @@ def test_a_missing_program_is_named_before_anything_is_built(tmp_path: Path) -> 
     assert "qemu-system-x86_64 is not in PATH." in said
     assert "./dev setup" in said
     assert "Traceback" not in said
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("command", [("build",), ("build", "--dry-run"), ("lock",)], ids=" ".join)
+def test_every_part_that_a_recipe_lacks_is_named_before_anything_is_built(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    for name in ("components", "os"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "os/usr.toml").unlink()
+    shutil.rmtree(tmp_path / "os/esp")
+    done = bedplate(tmp_path / "state", "image", *command, f"--root={tmp_path}")
+    assert done.code == 2
+    assert "usr.toml is missing\n  esp is missing\n  ../uv.lock is missing\n" in done.stderr.decode()
+    assert left_behind(tmp_path / "state") == []
+
+
+def test_keys_that_are_no_pair_are_refused_before_anything_is_built(tmp_path: Path) -> None:
+    done = bedplate(tmp_path / "state", "image", "build", f"--keys={tmp_path}")
+    assert done.code == 2
+    assert done.stderr.decode().startswith(f"Error: {tmp_path} lacks db.key and db.crt.")
+    assert left_behind(tmp_path / "state") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("components", "build", "ghost"), "There is no component ghost."),
+        (("components", "list", "ghost"), "There is no component ghost."),
+        (("image", "build", "--version=nonsense"), "'nonsense' is not the version of a node image."),
+        (("image", "build", "--root=/nowhere"), "/nowhere/os is not a whole recipe."),
+        (("image", "inspect", "/nowhere"), "There is no image /nowhere here."),
+        (("image", "diff", "/nowhere", "/neither"), "There is no image /nowhere here."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_name_that_nothing_has_is_told(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+    done = bedplate(tmp_path, *arguments)
+    assert done.code == 2
+    assert told in done.stderr.decode()
+    assert "What to do:" in done.stderr.decode()
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.skipif(not namespaces_work(), reason="this machine lets no user mount")
+def test_a_disk_without_space_is_the_machines_fault(tmp_path: Path) -> None:
+    """The cache is a file system of one page: the first file that is written fills it."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    alone = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec"]
+    script = 'mount -t tmpfs -o size=4k tmpfs "$XDG_CACHE_HOME" && exec "$@"'
+    command = [sys.executable, "-m", "bedplate.cli", "components", "build", "runc"]
+    env = {"XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(tmp_path / "state")}
+    done = SystemRunner().run([*alone, script, "sh", *command], env=env, ok=range(256), seconds=60)
+    assert done.code == 3, done.stderr
+    assert done.stderr.decode() == (
+        "Error: The disk is full.\n"
+        "  At fault: this machine\n"
+        "  [Errno 28] No space left on device\n"
+        "  What to do: Free some space, then try again: what is in the cache is whole.\n"
+    )
+    assert left_behind(tmp_path / "state") == []
 
 
 def test_taking_down_what_is_not_up_is_no_error(tmp_path: Path) -> None:

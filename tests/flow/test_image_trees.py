@@ -17,7 +17,7 @@ from bedplate.image.order import ImageOrder, order_key
 from bedplate.image.packages import make_packages
 from bedplate.image.tools import Tools, make_tools
 from bedplate.model.digests import Sha256
-from bedplate.model.errors import UserError
+from bedplate.model.errors import BedplateError, UserError
 from bedplate.model.plans import Verb
 from bedplate.model.versions import ImageVersion
 from bedplate.testing.debs import deb
@@ -58,8 +58,17 @@ class Installer:
         return completed(argv)
 
 
-def make(kind: str, folder: Path, status: str, lock: Lock) -> Installer:
-    installer = Installer(status)
+class Refusing:
+    """Plays an installer that fails with these words."""
+
+    def __init__(self, *lines: str) -> None:
+        self.said = "\n".join(lines).encode()
+
+    def __call__(self, argv: tuple[str, ...]) -> Completed:
+        return completed(argv, code=1, stdout=self.said)
+
+
+def make(kind: str, folder: Path, installer: Installer | Refusing, lock: Lock) -> None:
     runner = FakeRunner(installer)
     stock = Debs(lock, folder / "debs")
     stock.folder.mkdir()
@@ -70,12 +79,33 @@ def make(kind: str, folder: Path, status: str, lock: Lock) -> Installer:
         make_tools(["apt", "cpio"], tree, stock, runner=runner, log=log, report=report)
     else:
         make_packages(folder, tree, stock, tools=Tools(folder / "tools", runner), log=log, report=report)
-    return installer
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "told"),
+    [
+        ("packages", "‣ os/mkosi.conf: Unknown setting Nonsense", "mkosi rejects the recipe."),
+        ("packages", "E: dpkg failed", "mkosi could not install the packages."),
+        ("tools", "E: dpkg failed", "mmdebstrap could not install the packages."),
+        ("tools", "cp: x: No space left on device", "There is no space left"),
+    ],
+)
+def test_a_tree_that_cannot_be_made_says_why_and_leaves_nothing(
+    tmp_path: Path, kind: str, said: str, told: str
+) -> None:
+    with pytest.raises(BedplateError, match=told) as caught:
+        make(kind, tmp_path, Refusing(said), LOCK)
+    assert said in caught.value.details
+    assert f"whole output: {tmp_path / 'log'}" in caught.value.details
+    assert list((tmp_path / "trees").iterdir()) == []
+    assert [path for path in (tmp_path / "debs").iterdir() if path.suffix != ".deb"] == []
 
 
 @pytest.mark.parametrize("kind", ["tools", "packages"])
 def test_a_tree_comes_from_the_local_repository_alone(tmp_path: Path, kind: str) -> None:
-    sources = make(kind, tmp_path, LOCKED, LOCK).sources
+    installer = Installer(LOCKED)
+    make(kind, tmp_path, installer, LOCK)
+    sources = installer.sources
     assert sources.count("://") == 1
     assert f"://{tmp_path}/debs/.repository." in sources
     assert (tmp_path / "trees/one/var/lib/dpkg/status").read_text() == LOCKED
@@ -84,7 +114,7 @@ def test_a_tree_comes_from_the_local_repository_alone(tmp_path: Path, kind: str)
 @pytest.mark.parametrize("kind", ["tools", "packages"])
 def test_a_tree_that_is_not_as_locked_is_told_and_thrown_away(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UserError) as caught:
-        make(kind, tmp_path, STALE, LOCK)
+        make(kind, tmp_path, Installer(STALE), LOCK)
     assert caught.value.details == "cpio 1 -> 2"
     assert list((tmp_path / "trees").iterdir()) == []
     assert not list((tmp_path / "debs").glob(".repository.*"))

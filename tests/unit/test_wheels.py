@@ -54,3 +54,9 @@ def test_what_a_package_needs_comes_along_but_not_what_other_systems_need() -> N
 def test_a_package_without_a_fitting_wheel_is_named(name: str) -> None:
     with pytest.raises(UserError, match=name):
         choose_wheels(LOCK, [name], TARGET)
+
+
+def test_a_lock_that_cannot_be_read_says_how_to_make_it_anew() -> None:
+    with pytest.raises(UserError, match=r"uv\.lock cannot be read") as caught:
+        choose_wheels(b"banana", ["tool"], TARGET)
+    assert "uv lock" in caught.value.resolution

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import tomllib
 from pathlib import Path
 
@@ -44,6 +46,18 @@ def test_several_errors_at_once_are_all_told() -> None:
     assert code == 3
     assert "The disk is full." in text
     assert "No such pool." in text
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+def test_what_the_system_refuses_is_the_machines_fault_wherever_it_happens(code: int) -> None:
+    exit_code, text = told(OSError(code, os.strerror(code), "/some/file"))
+    assert exit_code == 3
+    assert "/some/file" in text
+    assert "What to do:" in text
+
+
+def test_other_errors_of_the_system_are_nothing_that_was_foreseen() -> None:
+    assert told(FileNotFoundError(errno.ENOENT, "No such file", "/x"), debug=True)[0] == 70
 
 
 def test_an_unforeseen_error_among_foreseen_ones_is_not_hidden() -> None:
