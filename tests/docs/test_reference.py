@@ -26,6 +26,11 @@ def test_help_fits_a_terminal_of_80_columns() -> None:
     assert [line for _, text in pages() for line in text.splitlines() if len(line) > WIDTH] == []
 
 
+def test_every_command_is_told_in_one_line_of_its_list() -> None:
+    lists = [text.partition("Commands:")[2] for _, text in pages()]
+    assert [line for text in lists for line in text.splitlines() if line.endswith("...")] == []
+
+
 @pytest.mark.parametrize("kind", [UserError, MachineError, PeerError, OurError])
 def test_every_kind_of_error_has_its_exit_code_there(kind: type[BedplateError]) -> None:
     assert any(row.startswith(f"| {kind.exit_code} |") and f"`{kind.__name__}`" in row for row in codes())

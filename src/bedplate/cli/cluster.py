@@ -87,9 +87,9 @@ def up(
     root: RootOption = CHECKOUT,
     output: OutputOption = OutputFormat.table,
 ) -> None:
-    """Bring up a cluster with one pool of nodes; what is there already is used.
+    """Bring up a cluster; what is there already is used.
 
-    Builds what the cache lacks: some 20 minutes the first time on two cores.
+    A new one gets one pool of nodes. Builds what the cache lacks: some 20 minutes the first time on two cores.
     """
     joining = kubeconfig is not None or kept_foreign(cluster_folder()) is not None
     ports = ports_for(api_port, registry_port)

@@ -114,7 +114,8 @@ def outdated(
     """Show which components have newer releases.
 
     Patch is the newest of the same minor version, Newest the newest of all; a
-    dash says that there is none. Raising a version: docs/how-to/add-a-component.md.
+    dash says that there is none. docs/how-to/add-a-component.md tells how to
+    raise one.
     """
     folder = root / "components"
     components = choose(read_catalogue(folder), names or None)

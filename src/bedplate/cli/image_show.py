@@ -21,7 +21,8 @@ from bedplate.image.recipe import tools_lock
 from bedplate.image.stock import check_signature, find_image
 from bedplate.image.tools import Tools, tools_place
 
-ImageArgument = Annotated[str, typer.Argument(metavar="IMAGE", help="A folder or a version.")]
+OldArgument = Annotated[str, typer.Argument(metavar="OLD", help="A folder or a version.")]
+NewArgument = Annotated[str, typer.Argument(metavar="NEW", help="Another one.")]
 NewestArgument = Annotated[
     str | None, typer.Argument(metavar="IMAGE", help="A folder or a version; default: the newest.")
 ]
@@ -33,9 +34,10 @@ MARKS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
 def inspect_image(
     image: NewestArgument = None, *, root: RootOption = CHECKOUT, output: OutputOption = OutputFormat.table
 ) -> None:
-    """Print what is in an image: partitions, programs, units, packages, sizes.
+    """Print what is in an image, and why.
 
-    Every program has the reason why a node has it. JSON holds the same.
+    Partitions, programs, units, packages and sizes; every program has the
+    reason why a node has it. JSON holds the same.
     """
     folder = find_image(image, places())
     tools = Tools(tools_place(root / "os", tools_lock(root / "os"), places()), SystemRunner())
@@ -46,7 +48,7 @@ def inspect_image(
         show(inspection_sections(found))
 
 
-def diff_images(old: ImageArgument, new: ImageArgument, *, output: OutputOption = OutputFormat.table) -> None:
+def diff_images(old: OldArgument, new: NewArgument, *, output: OutputOption = OutputFormat.table) -> None:
     """Print what changed from one image to another.
 
     Package by package and file by file, with byte counts. JSON holds the same.
