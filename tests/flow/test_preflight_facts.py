@@ -31,6 +31,15 @@ def test_only_an_ordinary_user_needs_the_programs_that_map_ids() -> None:
     assert facts(FakeMachine(absent={"newuidmap"}, root=True)).missing == ()
 
 
+def test_a_machine_on_which_an_image_was_built_is_known_by_it(tmp_path: Path) -> None:
+    places = Places(cache=tmp_path / "cache", state=tmp_path / "state")
+    assert not gather(FakeMachine(), FakeRunner(), places, kvm=True).built
+    manifest = places.cache / "images/one/manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.touch()
+    assert gather(FakeMachine(), FakeRunner(), places, kvm=True).built
+
+
 def test_a_namespace_is_really_tried_and_the_kernels_answer_kept() -> None:
     said = b"unshare: unshare failed: Operation not permitted\n"
     runner = FakeRunner(lambda argv: completed(argv, code=int(argv[0] == "unshare"), stderr=said))

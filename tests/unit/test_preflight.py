@@ -14,6 +14,7 @@ SOUND = Facts(
     cores=2,
     memory=8 * GIB,
     space=100 * GIB,
+    built=False,
     missing=(),
     firmware=True,
     namespaces="",
@@ -37,7 +38,8 @@ def test_a_sound_machine_passes_and_hears_what_holds() -> None:
 @pytest.mark.parametrize(
     ("change", "about"),
     [
-        ({"space": 7 * GIB}, ["disk"]),
+        ({"space": 12 * GIB}, ["disk"]),
+        ({"space": 2 * GIB, "built": True}, ["disk"]),
         ({"memory": 2 * GIB}, ["memory"]),
         ({"missing": ("qemu-img", "dnsmasq")}, ["programs", "programs"]),
         ({"firmware": False}, ["firmware"]),
@@ -54,7 +56,13 @@ def test_what_makes_a_cluster_impossible_is_an_error(change: dict[str, object], 
 
 @pytest.mark.parametrize(
     ("change", "about"),
-    [({"kvm": False}, "KVM"), ({"cores": 1}, "cores"), ({"space": 20 * GIB}, "disk"), ({"memory": 4 * GIB}, "memory")],
+    [
+        ({"kvm": False}, "KVM"),
+        ({"cores": 1}, "cores"),
+        ({"space": 20 * GIB}, "disk"),
+        ({"space": 5 * GIB, "built": True}, "disk"),
+        ({"memory": 4 * GIB}, "memory"),
+    ],
 )
 def test_what_only_costs_time_is_a_warning(change: dict[str, object], about: str) -> None:
     facts = replace(SOUND, **change)  # type: ignore[arg-type]  # each case names a field
@@ -67,7 +75,7 @@ def test_root_needs_no_range_of_ids() -> None:
 
 
 def test_every_error_and_warning_says_what_to_do() -> None:
-    worst = Facts(1, 0, 0, ("gcc",), False, "no", False, False, 0, 0, (1,), False)  # noqa: FBT003  # all facts at their worst
+    worst = Facts(1, 0, 0, False, ("gcc",), False, "no", False, False, 0, 0, (1,), False)  # noqa: FBT003  # all at their worst
     assert [finding for finding in judge(worst) if not finding.advice] == []
 
 

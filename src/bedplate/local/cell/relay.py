@@ -48,8 +48,6 @@ async def relay(listener: socket.socket, connect: Connect) -> asyncio.Server:
         for end in (writer, far_writer):
             end.close()
 
-    if listener.family == socket.AF_UNIX:
-        return await asyncio.start_unix_server(join, sock=listener)
     return await asyncio.start_server(join, sock=listener)
 
 

@@ -56,7 +56,7 @@ async def serve(orders: wire.SupervisorOrders) -> None:
     for handle, target in orders.relays.items():
         await relay(socket.socket(fileno=handle), to_tcp(target))
     api = socket.socket(fileno=orders.api)
-    server = await asyncio.start_unix_server(partial(converse, keeper), sock=api, limit=LINE_LIMIT)
+    server = await asyncio.start_server(partial(converse, keeper), sock=api, limit=LINE_LIMIT)
     await keeper.closed.wait()
     await asyncio.sleep(0)  # lets the answer to `Shutdown` leave
     # Not waited for: somebody may hold a connection for as long as the cell lives, to learn when it ends.

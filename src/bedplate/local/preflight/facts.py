@@ -26,6 +26,7 @@ def gather(machine: Machine, runner: Runner, places: Places, *, kvm: bool, ports
         cores=machine.cores(),
         memory=machine.available_memory(),
         space=min(machine.free_space(places.cache), machine.free_space(places.state)),
+        built=any((places.cache / "images").glob("*/manifest.json")),
         missing=tuple(name for name in programs if not machine.program(name)),
         firmware=all(machine.is_file(path) for path in FIRMWARE),
         namespaces=_namespaces(runner),
