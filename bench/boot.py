@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bedplate.cli.context import report
-from bedplate.host import sockets
+from bedplate.cli.context import places, report
 from bedplate.host.clock import Clock, SystemClock, wait_until
 from bedplate.host.run import Runner, SystemRunner
 from bedplate.local.cluster import Cluster, open_cluster
@@ -19,6 +18,7 @@ from bedplate.local.pools.nodes import wait_for_nodes
 from bedplate.local.pools.reconcile import provider
 from bedplate.model.errors import OurError
 from bedplate.model.machines import Power
+from bedplate.testing.home import free_port
 from bench.figures import Figure, at_most, median, told
 
 BOOTS = 3
@@ -54,22 +54,17 @@ def two_nodes() -> Iterator[tuple[Cluster, float]]:
     with tempfile.TemporaryDirectory(prefix="bedplate-bench-") as state:
         command = [sys.executable, "-m", "bedplate.cli", "cluster"]
         env = {"XDG_STATE_HOME": state}
-        keys = Path.home() / ".local/state/bedplate/keys"
+        keys = places().state / "keys"
         if keys.exists():
             shutil.copytree(keys, Path(state) / "bedplate/keys")
         try:
             with report().step("Bring up two nodes"):
                 started = clock.monotonic()
-                runner.run([*command, "up", f"--api-port={_port()}", f"--registry-port={_port()}"], env=env)
+                runner.run([*command, "up", f"--api-port={free_port()}", f"--registry-port={free_port()}"], env=env)
                 seconds = clock.monotonic() - started
             yield open_cluster(Path(state) / "bedplate/clusters/local", clock), seconds
         finally:
             runner.run([*command, "down", "--all"], env=env)
-
-
-def _port() -> int:
-    with sockets.listen_tcp(0) as door:
-        return int(door.getsockname()[1])
 
 
 def boot(cluster: Cluster, runner: Runner, clock: Clock) -> Mapping[str, float]:
@@ -105,15 +100,11 @@ def _when(console: Path, offset: int, words: str, clock: Clock) -> float:
 
 def memory(cluster: Cluster, runner: Runner, clock: Clock) -> Sequence[Figure]:
     """What a node without pods needs, by service, from the kubelet's own metrics; 1 MB is 1,000,000 bytes."""
-
-    def kubectl(*words: str) -> str:
-        program = cluster.order.programs["kubectl"]
-        return runner.run([program, f"--kubeconfig={cluster.kubeconfig}", *words]).text
-
-    kubectl("-n=kube-system", "delete", "daemonset/kube-proxy", "deployment/coredns", "--timeout=120s")
+    kubectl = cluster.kubectl(runner)
+    kubectl.run("-n=kube-system", "delete", "daemonset/kube-proxy", "deployment/coredns", "--timeout=120s", seconds=150)
     with report().step("Let the node rest"):
         clock.sleep(REST_SECONDS)
-    text = kubectl("get", "--raw", f"/api/v1/nodes/{NODE}/proxy/metrics/cadvisor")
+    text = kubectl.run("get", "--raw", f"/api/v1/nodes/{NODE}/proxy/metrics/cadvisor")
     used = working_sets(text)
     services = {name: size for name, size in used.items() if name.endswith(".service")}
     named = [told(f"  of it {name.rpartition('/')[2]}", size / 1e6, "MB") for name, size in sorted(services.items())]

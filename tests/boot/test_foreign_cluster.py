@@ -3,77 +3,45 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from bedplate.host import sockets
-from bedplate.host.run import ProgramFailed, SystemRunner
 from bedplate.local.probe import pod
+from bedplate.testing.home import Home, free_port
 
 pytestmark = pytest.mark.vm
 
-RUNNER = SystemRunner()
-UP_SECONDS = 3600.0
 NODE = "joined-1"
 
 
-def port() -> str:
-    with sockets.listen_tcp(0) as door:
-        return str(door.getsockname()[1])
-
-
 @dataclass(frozen=True)
-class Home:
-    """A state folder with a cluster in it, and the port of its registry."""
+class OneOfTwo(Home):
+    """A cluster beside another, with a registry port of its own."""
 
-    state: Path
-    registry: str = field(default_factory=port)
-
-    @property
-    def cluster(self) -> Path:
-        return self.state / "bedplate/clusters/local"
-
-    @property
-    def kubeconfig(self) -> Path:
-        return self.cluster / "admin.yaml"
-
-    def bedplate(self, *arguments: str) -> str:
-        env = {"XDG_STATE_HOME": str(self.state)}
-        argv = [sys.executable, "-m", "bedplate.cli", *arguments]
-        try:
-            return RUNNER.run(argv, env=env, seconds=UP_SECONDS).text
-        except ProgramFailed as problem:
-            consoles = [file.read_text(errors="replace")[-4000:] for file in self.cluster.glob("machines/*/*.log")]
-            raise AssertionError("\n".join([str(problem), *consoles])) from problem
+    registry: int = field(default_factory=free_port)
 
     def up(self, *arguments: str) -> None:
         self.bedplate("cluster", "up", f"--registry-port={self.registry}", *arguments)
 
-    def kubectl(self, *arguments: str, stdin: bytes | None = None) -> str:
-        argv = [self.cluster / "bin/kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
-        return RUNNER.run(argv, stdin=stdin, seconds=300).text
-
 
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneOfTwo]:
     """A control plane without nodes."""
-    home = Home(tmp_path_factory.mktemp("theirs"))
+    home = OneOfTwo(tmp_path_factory.mktemp("theirs"))
     try:
-        home.up("--nodes=0", f"--api-port={port()}")
+        home.up("--nodes=0", f"--api-port={free_port()}")
         yield home
     finally:
         home.bedplate("cluster", "down", "--all")
 
 
 @pytest.fixture(scope="module")
-def ours(theirs: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def ours(theirs: OneOfTwo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneOfTwo]:
     """A machine of ours that has joined it."""
-    home = Home(tmp_path_factory.mktemp("ours"))
+    home = OneOfTwo(tmp_path_factory.mktemp("ours"))
     try:
         home.up(f"--kubeconfig={theirs.kubeconfig}", "--nodes=1")
         yield home
@@ -81,7 +49,7 @@ def ours(theirs: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hom
         home.bedplate("cluster", "down", "--all")
 
 
-def test_the_node_is_ready_in_the_cluster_it_joined(theirs: Home, ours: Home) -> None:
+def test_the_node_is_ready_in_the_cluster_it_joined(theirs: OneOfTwo, ours: OneOfTwo) -> None:
     status = json.loads(ours.bedplate("cluster", "status", "--output=json"))
     assert (status["state"], status["kubeconfig"]) == ("up", str(theirs.kubeconfig))
     theirs.kubectl("wait", f"node/{NODE}", "--for=condition=Ready", "--timeout=60s")
@@ -93,20 +61,21 @@ def test_the_node_is_ready_in_the_cluster_it_joined(theirs: Home, ours: Home) ->
     }
 
 
-def test_a_pod_runs_there(theirs: Home, ours: Home) -> None:
+def test_a_pod_runs_there(theirs: OneOfTwo, ours: OneOfTwo) -> None:
     version = json.loads(ours.bedplate("cluster", "status", "--output=json"))["kubernetes"]
     manifest = pod(NODE, f"bedplate.local/agnhost:{version}", ["pause"])
     theirs.kubectl("apply", "-f", "-", stdin=msgspec.json.encode(manifest))
     theirs.kubectl("wait", "pod/probe", "--for=condition=Ready", "--timeout=240s")
+    assert theirs.kubectl("get", "pod/probe", "-o=jsonpath={.spec.nodeName} {.status.phase}") == f"{NODE} Running"
     theirs.kubectl("delete", "pod/probe", "--now")
 
 
-def test_coming_up_again_finds_everything_there(theirs: Home, ours: Home) -> None:
+def test_coming_up_again_finds_everything_there(theirs: OneOfTwo, ours: OneOfTwo) -> None:
     ours.up()
     assert theirs.kubectl("get", "nodes", "-o=name").split() == [f"node/{NODE}"]
 
 
-def test_going_takes_node_and_token_along(theirs: Home, ours: Home) -> None:
+def test_going_takes_node_and_token_along(theirs: OneOfTwo, ours: OneOfTwo) -> None:
     token = json.loads((ours.cluster / "token.json").read_text())["id"]
     secret = f"secret/bootstrap-token-{token}"
     assert secret in tokens(theirs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,66 +11,36 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bedplate.host import sockets
 from bedplate.host.clock import SystemClock, wait_until
-from bedplate.host.run import Completed, ProgramFailed, SystemRunner, start
+from bedplate.host.run import ProgramFailed, start
 from bedplate.local.probe import Prober
+from bedplate.testing.home import Home, free_port
 
 pytestmark = pytest.mark.vm
 
-RUNNER, CLOCK = SystemRunner(), SystemClock()
+CLOCK = SystemClock()
 NODES = ("system-1", "system-2")
-UP_SECONDS = 3600.0
 CONTAINERS_RUN_FROM = {"/var/lib/containerd", "/var/lib/kubelet"}
 
 
 @dataclass(frozen=True)
-class Shell:
-    """The commands of a newcomer: bedplate and kubectl, with a state folder of their own."""
-
-    state: Path
-
-    @property
-    def cluster(self) -> Path:
-        return self.state / "bedplate/clusters/local"
-
-    def bedplate(self, *arguments: str, seconds: float = 900.0) -> Completed:
-        env = {"XDG_STATE_HOME": str(self.state)}
-        try:
-            return RUNNER.run([sys.executable, "-m", "bedplate.cli", *arguments], env=env, seconds=seconds)
-        except ProgramFailed as problem:
-            raise AssertionError(f"{problem.details}\n{self.consoles()}") from problem
-
-    def kubectl(self, *arguments: str, stdin: bytes | None = None, seconds: float = 300.0) -> str:
-        argv = [self.cluster / "bin/kubectl", f"--kubeconfig={self.cluster}/admin.yaml", *arguments]
-        return RUNNER.run(argv, stdin=stdin, seconds=seconds).text
+class Shell(Home):
+    """The commands of a newcomer, and a look at a node from within."""
 
     def probe(self, node: str, *arguments: str) -> str:
         demo = yaml.safe_load((self.cluster / "demo.yaml").read_text().split("---")[0])
         image = demo["spec"]["template"]["spec"]["containers"][0]["image"]
-        prober = Prober(RUNNER, self.cluster / "bin/kubectl", self.cluster / "admin.yaml", image)
-        return prober.ask(node, *arguments)
-
-    def consoles(self) -> str:
-        """The ends of all consoles, for the message of a test that failed."""
-        files = sorted(self.cluster.glob("machines/*/console.log"))
-        return "\n".join(f"--- {file.parent.name}\n{file.read_text(errors='replace')[-3000:]}" for file in files)
+        return Prober(self.admin, image).ask(node, *arguments)
 
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     shell = Shell(tmp_path_factory.mktemp("state"))
-    ports = (f"--api-port={free_port()}", f"--registry-port={free_port()}")
     try:
-        shell.bedplate("cluster", "up", *ports, seconds=UP_SECONDS)
+        shell.bedplate("cluster", "up", f"--api-port={free_port()}", f"--registry-port={free_port()}")
         yield shell
     finally:
         shell.bedplate("cluster", "down", "--all")
-
-
-def free_port() -> int:
-    with sockets.listen_tcp(0) as door:
-        return int(door.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +53,7 @@ def demo(shell: Shell) -> tuple[str, ...]:
 
 def test_two_nodes_are_ready_and_tell_truly_what_they_run(shell: Shell) -> None:
     nodes = json.loads(shell.kubectl("get", "nodes", "-o=json"))["items"]
-    status = json.loads(shell.bedplate("cluster", "status", "--output=json").stdout)
+    status = json.loads(shell.bedplate("cluster", "status", "--output=json"))
     assert tuple(node["metadata"]["name"] for node in nodes) == NODES
     for node in nodes:
         info = node["status"]["nodeInfo"]
@@ -111,9 +80,8 @@ def test_a_pod_reaches_the_others_through_a_service_by_name(shell: Shell, demo: 
 
 def test_a_port_can_be_forwarded(shell: Shell, demo: tuple[str, ...], tmp_path: Path) -> None:
     port = free_port()
-    argv = [shell.cluster / "bin/kubectl", f"--kubeconfig={shell.cluster}/admin.yaml", "port-forward"]
     # It ends with the connection to the API server, when the cluster goes down.
-    start([*argv, demo[0], f"{port}:8080"], log=tmp_path / "forward.log")
+    start(shell.admin.argv("port-forward", demo[0], f"{port}:8080"), log=tmp_path / "forward.log")
 
     def answer() -> str:
         try:

@@ -9,6 +9,7 @@ import pytest
 
 from bedplate.cli.context import places
 from bedplate.host.run import ProgramFailed, SystemRunner
+from bedplate.testing.home import Home
 
 pytestmark = pytest.mark.vm
 
@@ -27,12 +28,6 @@ def test_the_tutorial_runs_from_its_first_command_to_its_last(tmp_path: Path) ->
     try:
         runner.run(["bash", "-ex"], cwd=ROOT, env=environment, stdin="".join(commands).encode(), seconds=SECONDS)
     except ProgramFailed as problem:
-        raise AssertionError(f"{problem.details}\n{consoles(tmp_path)}") from problem
+        raise AssertionError(f"{problem.details}\n{Home(tmp_path / '.local/state').consoles()}") from problem
     finally:
         runner.run(["./dev", "down", "--all"], cwd=ROOT, env=environment)
-
-
-def consoles(home: Path) -> str:
-    """The ends of all consoles, for the message of a test that failed."""
-    files = sorted(home.glob(".local/state/bedplate/clusters/local/machines/*/console.log"))
-    return "\n".join(f"--- {file.parent.name}\n{file.read_text(errors='replace')[-3000:]}" for file in files)

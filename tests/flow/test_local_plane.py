@@ -15,6 +15,7 @@ from bedplate.local.addons import ADDONS, addon_values, fill, install, manifests
 from bedplate.local.approval import SIGNER, Decision
 from bedplate.local.approver import decide_round, read_known_machines, write_known_machines
 from bedplate.local.controlplane import Addresses
+from bedplate.local.kubectl import Kubectl
 from bedplate.local.setup import wait_ready
 from bedplate.model.errors import OurError, PeerError
 from bedplate.testing.clock import FakeClock
@@ -118,11 +119,10 @@ def test_a_value_that_is_missing_is_an_error_of_ours() -> None:
 
 def test_roles_come_first_and_from_the_first_administrator() -> None:
     runner = FakeRunner()
+    program = Path("/kubectl")
     install(
-        runner,
-        kubectl=Path("/kubectl"),
-        first_admin=Path("/first"),
-        admin=Path("/admin"),
+        Kubectl(runner, program, Path("/first")),
+        Kubectl(runner, program, Path("/admin")),
         folder=manifests_folder(CHECKOUT),
         values=VALUES,
     )

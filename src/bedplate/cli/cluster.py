@@ -126,7 +126,7 @@ def _bring_about(order: ClusterOrder, nodes: int) -> tuple[Cluster, Sequence[str
     machines = [action.name for action in actions if action.deed is not Deed.DELETE]
     if machines and not order.foreign:
         with report().step("Services and names"):
-            wait_for(runner, kubectl=order.programs["kubectl"], kubeconfig=cluster.kubeconfig)
+            wait_for(cluster.kubectl(runner))
     return cluster, machines
 
 

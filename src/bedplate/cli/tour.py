@@ -19,7 +19,7 @@ from bedplate.host.clock import SystemClock
 from bedplate.host.files import write_atomically
 from bedplate.host.run import SystemRunner
 from bedplate.image.manifest import Manifest, read_manifest
-from bedplate.local.addons import apply, fill
+from bedplate.local.addons import fill
 from bedplate.local.cluster import Cluster, addon_values
 from bedplate.local.pools.reconcile import reconcile
 from bedplate.local.pools.store import read_pools, remove_pool, write_pool
@@ -52,16 +52,14 @@ class Guide:
         self.console.print(Text(said.rstrip()), soft_wrap=True)
 
     def kubectl(self, *words: str, shown: str = "") -> str:
-        program = self.cluster.order.programs["kubectl"]
-        said = self.runner.run([program, f"--kubeconfig={self.cluster.kubeconfig}", *words], seconds=400).text
+        said = self.cluster.kubectl(self.runner).run(*words, seconds=400)
         if shown:
             self.show(f"kubectl {shown}", said)
         return said
 
     def probe(self, node: str, *arguments: str) -> None:
         image = f"bedplate.local/agnhost:{self.cluster.order.kubernetes}"
-        prober = Prober(self.runner, self.cluster.order.programs["kubectl"], self.cluster.kubeconfig, image)
-        said = prober.ask(node, "mounttest", *arguments)
+        said = Prober(self.cluster.kubectl(self.runner), image).ask(node, "mounttest", *arguments)
         self.show(f"(as root, from a pod on {node}) {' '.join(arguments)}", said)
 
     @property
@@ -97,12 +95,7 @@ def immutable(guide: Guide) -> None:
 def workload(guide: Guide) -> None:
     guide.tell("Pods run as anywhere: two of them behind a Service.")
     manifest = fill(guide.cluster.order.manifests, "demo", addon_values(guide.cluster))
-    apply(
-        guide.runner,
-        kubectl=guide.cluster.order.programs["kubectl"],
-        kubeconfig=guide.cluster.kubeconfig,
-        manifest=manifest,
-    )
+    guide.cluster.kubectl(guide.runner).apply(manifest)
     guide.kubectl("rollout", "status", "deployment/web", "--timeout=300s")
     guide.kubectl("get", "pods", "-l=app=web", f"-o=custom-columns={PODS}", shown="get pods -l app=web")
 

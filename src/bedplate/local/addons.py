@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
-from bedplate.host.run import Runner
 from bedplate.local.controlplane import Addresses
+from bedplate.local.kubectl import Kubectl
 from bedplate.model.errors import OurError
 
 ACCESS = "access"
@@ -46,37 +46,19 @@ def fill(folder: Path, name: str, values: Mapping[str, str]) -> bytes:
         raise OurError(f"The manifest {name} cannot be filled in.", details=str(problem)) from problem
 
 
-def apply(runner: Runner, *, kubectl: Path, kubeconfig: Path, manifest: bytes) -> tuple[str, ...]:
-    """Apply `manifest`; one line for each object (`service/kube-dns created`)."""
-    argv: list[str | Path] = [
-        kubectl,
-        f"--kubeconfig={kubeconfig}",
-        "apply",
-        "--server-side",
-        "--force-conflicts",
-        "-f",
-        "-",
-    ]
-    done = runner.run(argv, stdin=manifest, seconds=60)
-    return tuple(done.text.splitlines())
-
-
-def install(
-    runner: Runner, *, kubectl: Path, first_admin: Path, admin: Path, folder: Path, values: Mapping[str, str]
-) -> tuple[str, ...]:
+def install(first_admin: Kubectl, admin: Kubectl, *, folder: Path, values: Mapping[str, str]) -> tuple[str, ...]:
     """Bring in the roles as the first administrator, then every addon as the ordinary one; a line for each object.
 
-    `first_admin` and `admin` are kubeconfigs. What is there already is brought up to date.
+    What is there already is brought up to date.
     """
-    lines = apply(runner, kubectl=kubectl, kubeconfig=first_admin, manifest=fill(folder, ACCESS, {}))
+    lines = first_admin.apply(fill(folder, ACCESS, {}))
     for name in ADDONS:
-        manifest = fill(folder, name, values)
-        lines += apply(runner, kubectl=kubectl, kubeconfig=admin, manifest=manifest)
+        lines += admin.apply(fill(folder, name, values))
     return lines
 
 
-def wait_for(runner: Runner, *, kubectl: Path, kubeconfig: Path, seconds: int = 300) -> None:
+def wait_for(admin: Kubectl, *, seconds: int = 300) -> None:
     """Wait until every add-on runs: before that, pods reach no Service and find no name."""
     for kind in WORKLOADS:
-        argv: list[str | Path] = [kubectl, f"--kubeconfig={kubeconfig}", "--namespace=kube-system", "rollout", "status"]
-        runner.run([*argv, kind, f"--timeout={seconds}s"], seconds=seconds + 30.0)
+        status = ("--namespace=kube-system", "rollout", "status", kind, f"--timeout={seconds}s")
+        admin.run(*status, seconds=seconds + 30.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -22,8 +22,9 @@ from bedplate.local.cell.client import OpenCell, find_cell, open_cell
 from bedplate.local.cell.lan import Lan
 from bedplate.local.cell.way_out import open_way_out
 from bedplate.local.controlplane import ControlPlane, Programs, control_plane_processes
-from bedplate.local.foreign.kubectl import foreign_client
+from bedplate.local.foreign.kubectl import foreign_client, kubectl_for
 from bedplate.local.foreign.record import Foreign
+from bedplate.local.kubectl import Kubectl
 from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.oci import Image
 from bedplate.local.pki import ensure_pki
@@ -100,6 +101,12 @@ class Cluster:
                 resolution=f"Use kubectl with {self.kubeconfig}; `bedplate nodepool` and `node` work as always.",
             )
         return self.plane
+
+    def kubectl(self, runner: Runner) -> Kubectl:
+        """`kubectl` as the administrator."""
+        program = self.order.programs["kubectl"]
+        foreign = self.order.foreign
+        return kubectl_for(foreign, program, runner) if foreign else Kubectl(runner, program, self.kubeconfig)
 
     def api(self) -> httpx.Client:
         """The API server, as the administrator."""
@@ -193,14 +200,9 @@ def _bring_up_own(folder: Path, order: ClusterOrder, *, runner: Runner, clock: C
             seconds = wait_ready(api, clock)
         step.note("ran already" if cluster.cell.reused else f"ready {seconds:.1f} s after its start")
     with report.step("Add-ons"):
-        addons.install(
-            runner,
-            kubectl=order.programs["kubectl"],
-            first_admin=folder / "first-admin.yaml",
-            admin=cluster.kubeconfig,
-            folder=order.manifests,
-            values=addon_values(cluster),
-        )
+        admin = cluster.kubectl(runner)
+        first = replace(admin, kubeconfig=folder / "first-admin.yaml")
+        addons.install(first, admin, folder=order.manifests, values=addon_values(cluster))
     return cluster
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from bedplate.host.run import Runner
 from bedplate.local.cluster import RECORD, ClusterOrder, read_order
-from bedplate.local.foreign.kubectl import Kubectl, kubectl_for
+from bedplate.local.foreign.kubectl import ForeignKubectl, kubectl_for
 from bedplate.local.foreign.look import look
 from bedplate.local.foreign.record import Foreign
 from bedplate.model.errors import UserError
@@ -30,7 +30,7 @@ def with_control_plane(order: ClusterOrder, folder: Path, kubeconfig: Path | Non
     if kubeconfig is not None:
         if kept is None and (folder / RECORD).exists():
             raise UserError("The local cluster has a control plane of its own.", resolution=ANEW)
-        kubectl = Kubectl(runner, program, kubeconfig)
+        kubectl = ForeignKubectl(runner, program, kubeconfig)
     elif kept is not None:
         kubectl = kubectl_for(kept, program, runner)
     else:

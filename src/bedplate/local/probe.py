@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
-from bedplate.host.run import Runner
+from bedplate.local.kubectl import Kubectl
 
 NAME = "probe"
 HOST = "/host"
@@ -19,9 +18,7 @@ ENDED = "--for=jsonpath={.status.containerStatuses[0].state.terminated}"
 class Prober:
     """Runs Kubernetes' own test program (agnhost) as root on a node, with the node's root folder at /host."""
 
-    runner: Runner
-    kubectl: Path
-    kubeconfig: Path
+    kubectl: Kubectl
     image: str
     seconds: int = 240
 
@@ -35,8 +32,7 @@ class Prober:
             self._run("delete", "pod", NAME, "--now")
 
     def _run(self, *arguments: str, stdin: bytes | None = None) -> str:
-        argv: list[str | Path] = [self.kubectl, f"--kubeconfig={self.kubeconfig}", *arguments]
-        return self.runner.run(argv, stdin=stdin, seconds=self.seconds + 60.0).text
+        return self.kubectl.run(*arguments, stdin=stdin, seconds=self.seconds + 60.0)
 
 
 def pod(node: str, image: str, arguments: Sequence[str]) -> dict[str, object]:

@@ -14,7 +14,7 @@ import pytest
 
 from bedplate.host.run import Completed
 from bedplate.local.cluster import RECORD, ClusterOrder
-from bedplate.local.foreign.kubectl import Kubectl, KubectlTransport
+from bedplate.local.foreign.kubectl import ForeignKubectl, KubectlTransport
 from bedplate.local.foreign.look import RIGHTS, look
 from bedplate.local.foreign.record import Foreign, callable_from_cell, choose_name
 from bedplate.local.joined import kept_foreign, with_control_plane
@@ -64,8 +64,8 @@ class Theirs:
         return "10.96.0.10"
 
 
-def asked(theirs: Theirs) -> Kubectl:
-    return Kubectl(FakeRunner(theirs), Path("kubectl"), FILE)
+def asked(theirs: Theirs) -> ForeignKubectl:
+    return ForeignKubectl(FakeRunner(theirs), Path("kubectl"), FILE)
 
 
 def no_names(*_: object, **__: object) -> tuple[str, ...]:
@@ -174,12 +174,12 @@ def test_every_right_that_is_missing_is_named_with_its_remedy() -> None:
 def test_a_cluster_that_does_not_answer_is_at_fault_itself() -> None:
     runner = FakeRunner(lambda argv: completed(argv, code=1, stderr=b"Unable to connect to the server"))
     with pytest.raises(PeerError, match="Unable to connect"):
-        look(Kubectl(runner, Path("kubectl"), FILE), IMAGE)
+        look(ForeignKubectl(runner, Path("kubectl"), FILE), IMAGE)
 
 
 def client(code: int, stdout: bytes = b"", stderr: bytes = b"") -> tuple[httpx.Client, FakeRunner]:
     runner = FakeRunner(lambda argv: completed(argv, code=code, stdout=stdout, stderr=stderr))
-    transport = KubectlTransport(Kubectl(runner, Path("kubectl"), FILE, "theirs"))
+    transport = KubectlTransport(ForeignKubectl(runner, Path("kubectl"), FILE, "theirs"))
     return httpx.Client(base_url="https://foreign", transport=transport), runner
 
 

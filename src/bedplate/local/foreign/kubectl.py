@@ -9,6 +9,7 @@ import httpx
 
 from bedplate.host.run import ProgramFailed, Runner
 from bedplate.local.foreign.record import Foreign
+from bedplate.local.kubectl import SECONDS, Kubectl
 from bedplate.model.errors import MachineError, PeerError
 
 ANSWER_SECONDS = 10
@@ -16,18 +17,13 @@ ANY_CODE = range(256)
 
 
 @dataclass(frozen=True, slots=True)
-class Kubectl:
-    """`kubectl` with one kubeconfig; without `context`, the one that is current there."""
+class ForeignKubectl(Kubectl):
+    """The same for a control plane that is not ours: it may not answer, and what fails is its fault."""
 
-    runner: Runner
-    program: Path
-    kubeconfig: Path
-    context: str = ""
-
-    def run(self, *arguments: str, stdin: bytes | None = None) -> str:
+    def run(self, *arguments: str, stdin: bytes | None = None, seconds: float = SECONDS) -> str:
         """What it printed. Raises `PeerError` when it failed."""
         try:
-            return self.runner.run(self.argv(*arguments), stdin=stdin, seconds=60).text
+            return Kubectl.run(self, *arguments, stdin=stdin, seconds=seconds)
         except ProgramFailed as problem:
             raise PeerError(
                 f"kubectl failed with {self.kubeconfig}.",
@@ -35,26 +31,20 @@ class Kubectl:
                 resolution="See that kubectl can use this file, and that its user may do this.",
             ) from problem
 
-    def apply(self, manifest: bytes) -> None:
-        """Make what the manifest says so."""
-        self.run("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
-
     def argv(self, *arguments: str) -> list[str | Path]:
-        """The command line."""
-        context = [f"--context={self.context}"] if self.context else []
-        timeout = f"--request-timeout={ANSWER_SECONDS}s"
-        return [self.program, f"--kubeconfig={self.kubeconfig}", *context, timeout, *arguments]
+        """The command line; every request ends in time."""
+        return Kubectl.argv(self, f"--request-timeout={ANSWER_SECONDS}s", *arguments)
 
 
-def kubectl_for(foreign: Foreign, program: Path, runner: Runner) -> Kubectl:
+def kubectl_for(foreign: Foreign, program: Path, runner: Runner) -> ForeignKubectl:
     """The one that asks `foreign`."""
-    return Kubectl(runner, program, foreign.kubeconfig, foreign.context)
+    return ForeignKubectl(runner, program, foreign.kubeconfig, foreign.context)
 
 
 class KubectlTransport(httpx.BaseTransport):
     """Carries the requests of an HTTP client. Only GET and DELETE are known."""
 
-    def __init__(self, kubectl: Kubectl) -> None:
+    def __init__(self, kubectl: ForeignKubectl) -> None:
         self._kubectl = kubectl
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from bedplate.local.foreign.certificate import certified_names
-from bedplate.local.foreign.kubectl import Kubectl
+from bedplate.local.foreign.kubectl import ForeignKubectl
 from bedplate.local.foreign.record import HTTPS_PORT, Foreign, callable_from_cell, choose_name
 from bedplate.local.join import JOINERS, KUBEADM_JOINERS
 from bedplate.model.errors import UserError
@@ -54,7 +54,9 @@ RIGHTS = (
 )
 
 
-def look(kubectl: Kubectl, image_version: str, *, names: Callable[..., tuple[str, ...]] = certified_names) -> Foreign:
+def look(
+    kubectl: ForeignKubectl, image_version: str, *, names: Callable[..., tuple[str, ...]] = certified_names
+) -> Foreign:
     """What is to be kept of the control plane, when machines with this image can join it; `UserError` when not."""
     view = msgspec.json.decode(kubectl.run("config", "view", "--raw", "--minify", "--flatten", "-o=json"), type=_View)
     entry = _usable(view.clusters[0].cluster)
@@ -113,7 +115,7 @@ def _name(entry: ClusterEntry, names: Callable[..., tuple[str, ...]]) -> str:
     return choose_name(names(url.host, port, authority=entry.certificate_authority_data, server_name=called))
 
 
-def require_rights(kubectl: Kubectl) -> None:
+def require_rights(kubectl: ForeignKubectl) -> None:
     """A `UserError` with all that machines may not do, and the commands that would let them."""
     missing = [right for right in RIGHTS if not _allowed(kubectl, right)]
     if missing:
@@ -129,7 +131,7 @@ def require_rights(kubectl: Kubectl) -> None:
         )
 
 
-def _allowed(kubectl: Kubectl, right: Right) -> bool:
+def _allowed(kubectl: ForeignKubectl, right: Right) -> bool:
     resource = {"group": "certificates.k8s.io", "resource": REQUESTS, "subresource": right.subresource}
     review = {
         "apiVersion": "authorization.k8s.io/v1",

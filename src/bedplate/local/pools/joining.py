@@ -9,7 +9,6 @@ import httpx
 
 from bedplate.host.clock import Clock
 from bedplate.host.run import Runner
-from bedplate.local.addons import apply
 from bedplate.local.approver import read_known_machines
 from bedplate.local.cluster import Cluster, read_order
 from bedplate.local.foreign.kubectl import kubectl_for
@@ -32,12 +31,7 @@ def join_target(cluster: Cluster, runner: Runner, clock: Clock) -> JoinTarget:
     """What a machine needs to join this cluster."""
     if cluster.order.foreign:
         return _foreign_target(cluster, cluster.order.foreign, runner, clock)
-
-    def make_known(manifest: bytes) -> object:
-        kubectl = cluster.order.programs["kubectl"]
-        return apply(runner, kubectl=kubectl, kubeconfig=cluster.kubeconfig, manifest=manifest)
-
-    token = have_token(_token_file(cluster.folder), clock, apply=make_known)
+    token = have_token(_token_file(cluster.folder), clock, apply=cluster.kubectl(runner).apply)
     authority = cluster.own.pki.certificate(CLUSTER).read_bytes()
     addresses = cluster.own.addresses
     bootstrap = bootstrap_kubeconfig(
@@ -47,8 +41,7 @@ def join_target(cluster: Cluster, runner: Runner, clock: Clock) -> JoinTarget:
 
 
 def _foreign_target(cluster: Cluster, foreign: Foreign, runner: Runner, clock: Clock) -> JoinTarget:
-    kubectl = kubectl_for(foreign, cluster.order.programs["kubectl"], runner)
-    token = have_token(_token_file(cluster.folder), clock, apply=kubectl.apply, groups=GROUPS)
+    token = have_token(_token_file(cluster.folder), clock, apply=cluster.kubectl(runner).apply, groups=GROUPS)
     bootstrap = bootstrap_kubeconfig(
         cluster=cluster.order.name, server=foreign.machine_server, authority=foreign.authority, token=token.text
     )
