@@ -22,7 +22,16 @@ from bedplate.host.run import SystemRunner
 from bedplate.local.addons import fill, wait_for
 from bedplate.local.cell.client import find_cell
 from bedplate.local.cell.network import NUMBERS
-from bedplate.local.cluster import API_PORT, REGISTRY_RELAY, Cluster, ClusterOrder, addon_values, bring_up, read_order
+from bedplate.local.cluster import (
+    API_PORT,
+    REGISTRY_RELAY,
+    Cluster,
+    ClusterOrder,
+    addon_values,
+    bring_up,
+    kubeconfig_of,
+    read_order,
+)
 from bedplate.local.joined import kept_foreign
 from bedplate.local.pools.joining import leave
 from bedplate.local.pools.plan import Deed
@@ -131,14 +140,9 @@ def _bring_about(order: ClusterOrder, nodes: int) -> tuple[Cluster, Sequence[str
 
 
 def first_pool(cluster: Cluster, count: int) -> NodePool:
-    order = cluster.order
-    return NodePool(
-        name=JOINED_POOL if order.foreign else FIRST_POOL,
-        node_image_version=order.image_version,
-        orchestrator_version=order.kubernetes.removeprefix("v"),
-        count=count,
-        mode=PoolMode.SYSTEM if count and not order.foreign else PoolMode.USER,
-    )
+    if cluster.order.foreign:
+        return cluster.pool(JOINED_POOL, count=count)
+    return cluster.pool(FIRST_POOL, count=count, mode=PoolMode.SYSTEM if count else PoolMode.USER)
 
 
 def _say_what_next(cluster: Cluster, machines: Sequence[str]) -> None:
@@ -210,7 +214,7 @@ def status(*, output: OutputOption = OutputFormat.table) -> None:
             kubernetes=order.kubernetes,
             node_image=order.image_version,
             acceleration=order.accelerator.value,
-            kubeconfig=order.foreign.kubeconfig if order.foreign else folder / "admin.yaml",
+            kubeconfig=kubeconfig_of(folder, order),
             control_plane=f"joined (context {order.foreign.context})" if order.foreign else "ours",
         ),
         output=output,

@@ -55,12 +55,8 @@ def add(
     cluster = the_cluster()
     if name in {pool.name for pool in read_pools(cluster.pools)}:
         raise UserError(f"There is a node pool {name} already.", resolution="Scale it, or choose another name.")
-    pool = NodePool(
-        name=name,
-        node_image_version=cluster.order.image_version,
-        orchestrator_version=cluster.order.kubernetes.removeprefix("v"),
-        count=node_count,
-        mode=mode,
+    pool = msgspec.structs.replace(
+        cluster.pool(name, count=node_count, mode=mode),
         node_labels=_labels(labels or ()),
         node_taints=tuple(node_taints or ()),
     )

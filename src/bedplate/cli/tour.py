@@ -25,7 +25,6 @@ from bedplate.local.pools.reconcile import reconcile
 from bedplate.local.pools.store import read_pools, remove_pool, write_pool
 from bedplate.local.probe import Prober
 from bedplate.model.errors import UserError
-from bedplate.model.pools import NodePool
 
 WIDTH = 100
 SECOND_POOL = "burst"
@@ -102,15 +101,9 @@ def workload(guide: Guide) -> None:
 
 def second_pool(guide: Guide) -> None:
     guide.tell("A second pool is one command, in the words of `az aks nodepool`:")
-    folder, order = guide.cluster.pools, guide.cluster.order
-    pool = NodePool(
-        name=SECOND_POOL,
-        node_image_version=order.image_version,
-        orchestrator_version=order.kubernetes.removeprefix("v"),
-        count=1,
-    )
+    folder = guide.cluster.pools
     with changing("taking the tour"):
-        write_pool(folder, pool)
+        write_pool(folder, guide.cluster.pool(SECOND_POOL, count=1))
         _reconcile(guide)
         guide.show(f"bedplate nodepool add --name {SECOND_POOL}", as_table(read_pools(folder), COLUMNS))
         remove_pool(folder, SECOND_POOL)

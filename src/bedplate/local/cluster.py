@@ -31,6 +31,7 @@ from bedplate.local.pki import ensure_pki
 from bedplate.local.setup import api_client, wait_ready, write_admin_kubeconfigs, write_kubeconfigs
 from bedplate.model.errors import OurError, UserError
 from bedplate.model.plans import Action, Verb
+from bedplate.model.pools import NodePool, PoolMode
 
 API_PORT = 6443
 REGISTRY_RELAY = 5075
@@ -85,7 +86,7 @@ class Cluster:
     @property
     def kubeconfig(self) -> Path:
         """The administrator's, for people on this computer."""
-        return self.order.foreign.kubeconfig if self.order.foreign else self.folder / "admin.yaml"
+        return kubeconfig_of(self.folder, self.order)
 
     @property
     def pools(self) -> Path:
@@ -102,6 +103,12 @@ class Cluster:
             )
         return self.plane
 
+    def pool(self, name: str, *, count: int, mode: PoolMode = PoolMode.USER) -> NodePool:
+        """A pool of the image and the Kubernetes that this cluster has, not kept yet."""
+        kubernetes = self.order.kubernetes.removeprefix("v")
+        version = self.order.image_version
+        return NodePool(name=name, node_image_version=version, orchestrator_version=kubernetes, count=count, mode=mode)
+
     def kubectl(self, runner: Runner) -> Kubectl:
         """`kubectl` as the administrator."""
         program = self.order.programs["kubectl"]
@@ -113,6 +120,11 @@ class Cluster:
         if self.order.foreign:
             return foreign_client(self.order.foreign, self.order.programs["kubectl"], SystemRunner())
         return api_client(self.own.pki, "admin", server=self.order.server)
+
+
+def kubeconfig_of(folder: Path, order: ClusterOrder) -> Path:
+    """The administrator's kubeconfig of the cluster in `folder`, be it up or not."""
+    return order.foreign.kubeconfig if order.foreign else folder / "admin.yaml"
 
 
 def open_cluster(folder: Path, clock: Clock) -> Cluster:

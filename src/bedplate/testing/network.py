@@ -13,7 +13,7 @@ class FakeLinks:
     """Implements `bedplate.host.links.Links`: one card with an address and a gateway, until a test changes one."""
 
     cards: tuple[Link, ...] = (Link("enp0s2", carrier=True, addresses=("10.75.0.11/24",)),)
-    route: Gateway | None = Gateway("10.75.0.1", "enp0s2")  # noqa: RUF009  frozen
+    route: Gateway | None = Gateway("10.75.0.1", "enp0s2")  # noqa: RUF009  # frozen, so all may share it
 
     def links(self) -> tuple[Link, ...]:
         return self.cards
