@@ -5,7 +5,6 @@ Marked as what boots machines, since it needs the caches that those tests fill.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import signal
@@ -17,6 +16,7 @@ import pytest
 
 from bedplate.cli.context import places
 from bedplate.host.clock import SystemClock, wait_until
+from bedplate.host.files import file_sha256
 from bedplate.host.run import Completed, SystemRunner, start
 from bedplate.image.build import Image
 
@@ -50,11 +50,6 @@ def only_image(cache: Path) -> Path:
     return folder
 
 
-def digest(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
 def mounts() -> int:
     return len(Path("/proc/self/mounts").read_text().splitlines())
 
@@ -77,8 +72,8 @@ def test_a_build_that_is_cut_short_does_not_stand_in_the_way_of_the_next(cache: 
 def test_a_damaged_image_is_made_again_and_is_the_same(cache: Path) -> None:
     build(cache)
     disk = only_image(cache) / "disk.raw"
-    made = digest(disk)
+    made = file_sha256(disk)
     disk.unlink()
     assert "disk.raw is missing" in build(cache).stderr.decode()
     assert only_image(cache) == disk.parent
-    assert digest(disk) == made
+    assert file_sha256(disk) == made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bedplate.cli.context import places
+from bedplate.host.files import file_sha256
 from bedplate.host.run import SystemRunner
 from bedplate.image.build import Image
 
@@ -28,11 +28,6 @@ def test_the_same_image_built_twice_is_the_same_byte_for_byte(image: Image, tmp_
     again = Path(json.loads(done.stdout)["disk"])
     assert again.is_relative_to(tmp_path)
     try:
-        assert digest(again) == digest(image.disk)
+        assert file_sha256(again) == file_sha256(image.disk)
     finally:
         again.unlink()
-
-
-def digest(disk: Path) -> str:
-    with disk.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
@@ -10,9 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bedplate.model.digests import Sha256
 from bedplate.model.errors import MachineError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def file_sha256(path: Path) -> Sha256:
+    """The digest of a file of any size, read in pieces."""
+    with path.open("rb") as opened:
+        return Sha256(hashlib.file_digest(opened, "sha256").hexdigest())
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import tarfile
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedplate.host.download import Downloader, Progress
-from bedplate.host.files import remove_leftovers, space_for
+from bedplate.host.files import file_sha256, remove_leftovers, space_for
 from bedplate.host.places import Places
 from bedplate.host.report import Report, Step
 from bedplate.image.lock import Lock, Locked
@@ -86,10 +85,7 @@ class Supply:
 
 
 def is_whole(path: Path, package: Locked) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest() == package.sha256
+    return path.is_file() and file_sha256(path) == package.sha256
 
 
 def fetch(package: Locked, path: Path, sites: Sequence[str], downloader: Downloader, progress: Progress) -> None:

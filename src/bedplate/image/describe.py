@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from bedplate.host.files import file_sha256
 from bedplate.image.agent import FOLDER, PROGRAM
 from bedplate.image.disk import Verity, fingerprint
 from bedplate.image.gpt import HEAD_BYTES, read_table
@@ -68,8 +68,7 @@ def _file(path: Path, name: str, owners: Mapping[str, str]) -> File:
     owner = owners.get(name, OURS)
     if path.is_symlink():
         return File(name, 0, target=str(path.readlink()), owner=owner)
-    with path.open("rb") as opened:
-        return File(name, path.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest(), owner=owner)
+    return File(name, path.stat().st_size, file_sha256(path), owner=owner)
 
 
 def list_executables(staged: Staged, files: Iterable[File]) -> tuple[Executable, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bedplate.host.files import file_sha256
 from bedplate.image.initrd import initrd
 from bedplate.image.keys import SigningPair
 from bedplate.image.stage import Staged
@@ -59,7 +60,7 @@ def make_erofs(out: Path, *, tools: Tools, version: str) -> Path:
 
 def make_verity(out: Path, pair: SigningPair, *, tools: Tools) -> Verity:
     """usr.verity and usr.verity-sig for out/usr.erofs."""
-    salt = sha256((out / "usr.erofs").read_bytes())
+    salt = file_sha256(out / "usr.erofs")
     tools.run(
         out,
         ["veritysetup", "format", "/mnt/usr.erofs", "/mnt/usr.verity", f"--salt={salt}"]

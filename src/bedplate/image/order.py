@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
 
+from bedplate.host.files import file_sha256
 from bedplate.model.versions import ImageVersion
 
 MAKERS = Path(__file__).parent
@@ -45,17 +46,12 @@ def order_key(order: ImageOrder, certificate: Path, packages: Path, agent: Path)
     for part in (str(order.version), packages.name, agent.name, "debug" if order.debug else ""):
         summary.update(f"{part}\0".encode())
     for name, path in sorted(order.programs.items()):
-        summary.update(f"{name}\0".encode() + _digest(path))
+        summary.update(f"{name}\0".encode() + file_sha256(path).encode())
     for name, path in [(certificate.name, certificate), *_files(order.recipe, "*"), *_files(MAKERS, "*.py")]:
-        summary.update(f"{name}\0".encode() + _digest(path))
+        summary.update(f"{name}\0".encode() + file_sha256(path).encode())
     return summary.hexdigest()[:16]
 
 
 def _files(folder: Path, pattern: str) -> Iterable[tuple[str, Path]]:
     paths = sorted(path for path in folder.rglob(pattern) if path.is_file())
     return [(str(path.relative_to(folder)), path) for path in paths]
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").digest()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import msgspec
 
-from bedplate.host.files import write_atomically
+from bedplate.host.files import file_sha256, write_atomically
 from bedplate.image.components.catalogue import Component
 from bedplate.image.components.state import Binary, Entry, Receipt, State
 
@@ -50,7 +49,7 @@ def _problem(file: Path, binary: Binary, *, thorough: bool) -> str:
         return f"{file} is gone"
     if not thorough and _marks(file) == binary.marks():
         return ""
-    return "" if _digest(file) == binary.sha256 else f"{file} differs from its receipt"
+    return "" if file_sha256(file) == binary.sha256 else f"{file} differs from its receipt"
 
 
 def _renew(path: Path, receipt: Receipt) -> None:
@@ -79,14 +78,9 @@ def _write(folder: Path, receipt: Receipt) -> None:
 
 
 def _describe(file: Path) -> Binary:
-    return Binary(_digest(file), *_marks(file))
+    return Binary(file_sha256(file), *_marks(file))
 
 
 def _marks(file: Path) -> tuple[int, int, int]:
     status = file.stat()
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()

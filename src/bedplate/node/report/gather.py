@@ -12,7 +12,7 @@ import msgspec
 
 from bedplate.host.clock import Clock
 from bedplate.host.links import Links
-from bedplate.host.peers import Peers
+from bedplate.host.peers import PORTS, Peers
 from bedplate.host.run import Runner
 from bedplate.model.errors import BedplateError
 from bedplate.model.network import Answer, Caller, Reach
@@ -31,7 +31,6 @@ REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 RESTARTING = "auto-restart"
 LIMIT_SECONDS = 10.0
-PORTS = {"https": 443, "http": 80}
 T = TypeVar("T")
 
 
