@@ -11,6 +11,7 @@ from bedplate.image.stage import enable_units
 from bedplate.image.usr import Data, InitrdRules, Modules, UsrRules
 from bedplate.model.errors import UserError
 
+RECIPE = Path(__file__).parents[3] / "os"
 RULES = UsrRules(
     executables={},
     libraries={},
@@ -57,3 +58,45 @@ def test_a_unit_that_the_recipe_starts_and_the_image_lacks_is_named(
     with pytest.raises(UserError, match="starts units that the image does not have") as caught:
         enable_units(tmp_path, rules)
     assert caught.value.details == "kublet.service"
+
+
+ORDERING = ("After=", "Before=", "Requires=", "Wants=", "RequiresMountsFor=", "Conflicts=", "OnFailure=")
+
+
+def ours() -> list[Path]:
+    """The units and drop-ins of the recipe."""
+    folders = [folder for folder in (RECIPE / "usr", RECIPE / "debug/usr") for folder in folder.rglob("systemd/system")]
+    return [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def unexplained(unit: str) -> list[str]:
+    """The ordering lines that have no comment above them, nor above the ordering lines that they go on from."""
+    found, explained = [], False
+    for line in unit.splitlines():
+        if line.startswith(ORDERING):
+            found += [] if explained else [line]
+        else:
+            explained = line.startswith("#")
+    return found
+
+
+@pytest.mark.parametrize("unit", ours(), ids=lambda path: str(path.relative_to(RECIPE)))
+def test_a_unit_of_ours_says_why_it_is_ordered_so(unit: Path) -> None:
+    assert unexplained(unit.read_text()) == []
+
+
+def test_an_ordering_line_without_a_reason_is_seen() -> None:
+    text = "[Unit]\n# it needs this\nAfter=a\nBefore=b\nDescription=x\nRequires=c\n"
+    assert unexplained(text) == ["Requires=c"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "line"),
+    [
+        ("kubelet.service", "Requires=containerd.service"),
+        ("containerd.service", "Requires=bedplate-noexec.service"),
+        ("bedplate-noexec.service", "OnFailure=emergency.target"),
+    ],
+)
+def test_nothing_that_brings_programs_starts_where_writable_places_could_run_them(unit: str, line: str) -> None:
+    assert line in (RECIPE / "usr/lib/systemd/system" / unit).read_text().splitlines()
