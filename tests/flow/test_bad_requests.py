@@ -92,6 +92,13 @@ def test_every_part_that_a_recipe_lacks_is_named_before_anything_is_built(
     assert left_behind(tmp_path / "state") == []
 
 
+def test_a_shell_on_the_console_is_not_signed_with_keys_that_machines_trust(tmp_path: Path) -> None:
+    done = bedplate(tmp_path / "state", "image", "build", "--debug", f"--keys={tmp_path}")
+    assert done.code == 2
+    assert "A development image is not signed with keys of your own." in done.stderr.decode()
+    assert left_behind(tmp_path / "state") == []
+
+
 def test_keys_that_are_no_pair_are_refused_before_anything_is_built(tmp_path: Path) -> None:
     done = bedplate(tmp_path / "state", "image", "build", f"--keys={tmp_path}")
     assert done.code == 2

@@ -24,6 +24,7 @@ from bedplate.image.mirrors import host_mirror
 from bedplate.image.order import ImageOrder
 from bedplate.image.recipe import require_whole
 from bedplate.image.relock import relock
+from bedplate.model.errors import UserError
 from bedplate.model.plans import Verb
 from bedplate.model.versions import SKU, ImageVersion, KubernetesMinor
 
@@ -78,6 +79,12 @@ def build(
 
     It is made of the packages in os/packages.lock and no others.
     """
+    if debug and keys:
+        raise UserError(
+            "A development image is not signed with keys of your own.",
+            details="It has a root shell on its console, and every machine that trusts the keys would boot it.",
+            resolution="Leave --keys out: the development pair signs it.",
+        )
     chosen = ImageVersion.parse(version) if version else None
     if dry_run:
         emit(plan(root, version=chosen, keys=keys, debug=debug), output=output)
