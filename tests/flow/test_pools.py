@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -77,7 +77,7 @@ class Stage:
             programs={name: folder / name for name in PROGRAMS},
             manifests=folder,
             debian=folder,
-            image=folder / "image",
+            image=folder,
             image_version=VERSION,
             firmware=folder,
             kubernetes="v1.37.2",
@@ -109,6 +109,23 @@ def test_a_new_pool_gets_machines_that_know_the_cluster_and_their_labels(stage: 
     token = json.loads((stage.cluster.folder / "token.json").read_bytes())["secret"]
     assert token.encode() in order.credentials["bedplate.kubelet-bootstrap"]
     assert order.credentials["bedplate.cluster-ca"] == stage.cluster.plane.pki.certificate("ca").read_bytes()
+
+
+def test_a_pool_of_an_earlier_image_gets_machines_of_that_image(stage: Stage, tmp_path: Path) -> None:
+    earlier = "Bedplate-1.37-amd64-202611.20.0"
+    (tmp_path / "earlier").mkdir()
+    order = msgspec.structs.replace(stage.cluster.order, images={earlier: tmp_path / "earlier"})
+    stage.cluster = replace(stage.cluster, order=order)
+    write_pool(stage.cluster.pools, msgspec.structs.replace(POOL, node_image_version=earlier))
+    stage.reconcile()
+    assert stage.machines.orders["np-2"].image == tmp_path / "earlier"
+
+
+def test_an_image_that_is_gone_is_named_with_those_that_are_there(stage: Stage) -> None:
+    order = msgspec.structs.replace(stage.cluster.order, images={"gone": stage.cluster.folder / "gone"})
+    with pytest.raises(UserError, match="has no image gone") as caught:
+        order.image_of("gone")
+    assert caught.value.details == f"It has {VERSION}."
 
 
 def test_the_approver_knows_every_machine_that_is_to_be(stage: Stage) -> None:

@@ -17,7 +17,7 @@ from bedplate.image.components.catalogue import read_catalogue
 from bedplate.local import cluster
 from bedplate.local.addons import manifests_folder
 from bedplate.local.cell.client import find_cell
-from bedplate.local.cluster import Cluster, ClusterOrder, open_cluster
+from bedplate.local.cluster import Cluster, ClusterOrder, images_before, open_cluster
 from bedplate.local.joined import with_control_plane
 from bedplate.local.machines.kvm import Acceleration
 from bedplate.local.machines.qemu import Accelerator
@@ -62,6 +62,7 @@ def make_order(
     runner = SystemRunner()
     programs = build_components(root=root, places=places(), runner=runner, report=report())
     image = image_of(root, programs)
+    images = {**images_before(cluster_folder()), image.manifest.version: image.folder}
     versions = {component.name: component.version for component in read_catalogue(root / "components")}
     order = ClusterOrder(
         programs=dict(programs),
@@ -69,6 +70,7 @@ def make_order(
         debian=image.tools,
         image=image.folder,
         image_version=image.manifest.version,
+        images=images,
         firmware=places().cache / "firmware",
         kubernetes=versions["kubernetes"],
         coredns=versions["coredns"].removeprefix("v"),

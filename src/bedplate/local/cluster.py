@@ -45,7 +45,8 @@ class ClusterOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What a cluster is made of; kept in its folder, so that later commands find all of it there.
 
     `programs` are by tool name; `manifests` is the folder of add-ons; `debian` a Debian tree that has nft;
-    `image` the folder of the node image that new machines get, `firmware` a cache of firmware variables.
+    `image` the folder of the node image that new pools get, `images` the folders of all that it has had, by version;
+    `firmware` is a cache of firmware variables.
     `kubernetes` and `coredns` are versions, with which images are tagged. With `foreign`, the control plane is
     somebody else's, and none of ours is started.
     """
@@ -55,6 +56,7 @@ class ClusterOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     debian: Path
     image: Path
     image_version: str
+    images: dict[str, Path] = {}
     firmware: Path
     kubernetes: str
     coredns: str
@@ -63,6 +65,18 @@ class ClusterOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     api_port: int = API_PORT
     registry_port: int = REGISTRY_RELAY
     foreign: Foreign | None = None
+
+    def image_of(self, version: str) -> Path:
+        """The folder of an image that the cluster has had. Raises `UserError` when it has not, or it is gone."""
+        folder = {**self.images, self.image_version: self.image}.get(version)
+        if folder is None or not folder.is_dir():
+            there = sorted({self.image_version, *(name for name, path in self.images.items() if path.is_dir())})
+            raise UserError(
+                f"The local cluster has no image {version}.",
+                details=f"It has {', '.join(there)}.",
+                resolution=f"Build it and run `bedplate cluster up`, or add a pool, which gets {self.image_version}.",
+            )
+        return folder
 
     @property
     def server(self) -> str:
@@ -169,6 +183,15 @@ def _ports_before(folder: Path) -> tuple[int, int]:
     except OurError:  # there was none, or `up` is about to write it anew
         return API_PORT, REGISTRY_RELAY
     return order.api_port, order.registry_port
+
+
+def images_before(folder: Path) -> dict[str, Path]:
+    """The images by version that the cluster of `folder` has had and that are still there."""
+    if not (folder / RECORD).is_file():
+        return {}
+    order = read_order(folder)
+    had = {**order.images, order.image_version: order.image}
+    return {version: path for version, path in had.items() if path.is_dir()}
 
 
 def _decode_path(kind: type, value: object) -> Path:

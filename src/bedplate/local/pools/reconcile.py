@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from bedplate.host.clock import Clock
 from bedplate.host.report import Report
@@ -17,7 +16,6 @@ from bedplate.local.pools.nodes import wait_for_nodes
 from bedplate.local.pools.plan import Deed, MachineAction, plan_machines
 from bedplate.local.pools.scale import Scaler
 from bedplate.local.pools.store import read_pools
-from bedplate.model.errors import UserError
 from bedplate.model.machines import MachineProvider
 
 READY_SECONDS = 600.0
@@ -52,7 +50,7 @@ def reconcile(
             api=api,
             target=join_target(cluster, runner, clock),
             folder=cluster.folder,
-            image=lambda version: _image(cluster, version),
+            image=cluster.order.image_of,
         )
         if any(action.deed is not Deed.KEEP for action in actions):
             with report.step("Machines") as step:
@@ -75,12 +73,3 @@ def summary(actions: Sequence[MachineAction]) -> str:
 def _since(action: MachineAction, started: datetime) -> datetime:
     """From when on a node's word counts: a machine that ran before may have said it long ago."""
     return datetime.min.replace(tzinfo=UTC) if action.deed is Deed.KEEP else started
-
-
-def _image(cluster: Cluster, version: str) -> Path:
-    if version != cluster.order.image_version:
-        raise UserError(
-            f"The local cluster has no image {version}.",
-            resolution=f"Choose {cluster.order.image_version}, or build the other and run `bedplate cluster up`.",
-        )
-    return cluster.order.image
