@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,23 +12,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from bedplate.cli.local import changing, the_cluster
-from bedplate.cli.nodepool import COLUMNS
-from bedplate.cli.output import as_table
-from bedplate.cli.progress import ConsoleReport
-from bedplate.host.clock import SystemClock
+from bedplate.cli.local import the_cluster
 from bedplate.host.files import write_atomically
 from bedplate.host.run import SystemRunner
-from bedplate.image.manifest import Manifest, read_manifest
 from bedplate.local.addons import fill
 from bedplate.local.cluster import Cluster, addon_values
-from bedplate.local.pools.reconcile import reconcile
-from bedplate.local.pools.store import read_pools, remove_pool, write_pool
+from bedplate.local.pools.store import read_pools
 from bedplate.local.probe import Prober
 from bedplate.model.errors import UserError
 
 WIDTH = 100
 SECOND_POOL = "burst"
+COMMAND_SECONDS = 900.0
+LINES = 9
 NODES = (
     "NAME:.metadata.name,KUBELET:.status.nodeInfo.kubeletVersion,OS:.status.nodeInfo.osImage,"
     "KERNEL:.status.nodeInfo.kernelVersion,RUNTIME:.status.nodeInfo.containerRuntimeVersion"
@@ -61,9 +58,10 @@ class Guide:
         said = Prober(self.cluster.kubectl(self.runner), image).ask(node, "mounttest", *arguments)
         self.show(f"(as root, from a pod on {node}) {' '.join(arguments)}", said)
 
-    @property
-    def manifest(self) -> Manifest:
-        return read_manifest(self.cluster.order.image)
+    def bedplate(self, *words: str, part: Callable[[str], str] = str) -> None:
+        """Run a command of ours as anybody would, and show what it says, or the part of it."""
+        said = self.runner.run([sys.executable, "-m", "bedplate.cli", *words], seconds=COMMAND_SECONDS).text
+        self.show(f"bedplate {' '.join(words)}", part(said))
 
     @property
     def node(self) -> str:
@@ -77,13 +75,15 @@ def nodes(guide: Guide) -> None:
 
 def content(guide: Guide) -> None:
     guide.tell("What is on a node is a list, and each entry has its reason. A few of them:")
-    manifest = guide.manifest
-    lines = [f"{each.path:<44}{each.reason}" for each in manifest.executables[:6]]
-    total = sum(file.size for file in manifest.files) / 1e6
-    summary = f"… {len(manifest.executables)} executables in {total:.0f} MB, of {len(manifest.packages)} packages."
-    guide.show("bedplate image inspect", "\n".join([*lines, summary]))
+    guide.bedplate("image", "inspect", str(guide.cluster.order.image), part=programs)
     guide.tell("There is no shell to get into, not even for root:")
     guide.probe(guide.node, "--file_mode=/host/usr/bin/sh")
+
+
+def programs(said: str) -> str:
+    """The beginning of the list of programs in what `image inspect` says."""
+    lines = said[said.index("Programs:") :].splitlines()
+    return "\n".join([*lines[:LINES], "  […]"])
 
 
 def immutable(guide: Guide) -> None:
@@ -101,19 +101,12 @@ def workload(guide: Guide) -> None:
 
 def second_pool(guide: Guide) -> None:
     guide.tell("A second pool is one command, in the words of `az aks nodepool`:")
-    folder = guide.cluster.pools
-    with changing("taking the tour"):
-        write_pool(folder, guide.cluster.pool(SECOND_POOL, count=1))
-        _reconcile(guide)
-        guide.show(f"bedplate nodepool add --name {SECOND_POOL}", as_table(read_pools(folder), COLUMNS))
-        remove_pool(folder, SECOND_POOL)
-        _reconcile(guide)
-    guide.show(f"bedplate nodepool delete --name {SECOND_POOL}", as_table(read_pools(folder), COLUMNS))
-
-
-def _reconcile(guide: Guide) -> None:
-    report = ConsoleReport(guide.console)
-    reconcile(guide.cluster, runner=guide.runner, clock=SystemClock(), report=report)
+    try:
+        guide.bedplate("nodepool", "add", "--name", SECOND_POOL)
+        guide.bedplate("nodepool", "list")
+    finally:
+        guide.bedplate("nodepool", "delete", "--name", SECOND_POOL)
+    guide.bedplate("nodepool", "list")
 
 
 SCENES: tuple[Callable[[Guide], None], ...] = (nodes, content, immutable, workload, second_pool)
