@@ -34,7 +34,6 @@ from bedplate.local.cluster import (
 )
 from bedplate.local.joined import kept_foreign
 from bedplate.local.pools.joining import leave
-from bedplate.local.pools.plan import Deed
 from bedplate.local.pools.reconcile import reconcile
 from bedplate.local.pools.store import read_pools, write_pool
 from bedplate.model.pools import NodePool, PoolMode
@@ -132,7 +131,7 @@ def _bring_about(order: ClusterOrder, nodes: int) -> tuple[Cluster, Sequence[str
     if not read_pools(cluster.pools):
         write_pool(cluster.pools, first_pool(cluster, nodes))
     actions = reconcile(cluster, runner=runner, clock=clock, report=report())
-    machines = [action.name for action in actions if action.deed is not Deed.DELETE]
+    machines = [action.name for action in actions if action.stays]
     if machines and not order.foreign:
         with report().step("Services and names"):
             wait_for(cluster.kubectl(runner))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -13,17 +14,28 @@ from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.clock import SystemClock
 from bedplate.host.run import SystemRunner
 from bedplate.local.cluster import Cluster
-from bedplate.local.pools.plan import MachineAction, plan_machines
-from bedplate.local.pools.reconcile import provider, reconcile
-from bedplate.local.pools.store import find_pool, read_pools, remove_pool, write_pool
+from bedplate.local.pools.plan import MachineAction
+from bedplate.local.pools.reconcile import plan_for, provider, reconcile
+from bedplate.local.pools.store import find_pool, read_pools, remove_pool, replace_pool, write_pool
 from bedplate.model.errors import UserError
-from bedplate.model.pools import NodePool, PoolMode, require_sound, require_system_pool
+from bedplate.model.pools import NodePool, PoolMode, UpgradeSettings, require_sound, require_system_pool
 
 app = typer.Typer(help="Pools of nodes.", no_args_is_help=True, rich_markup_mode=None)
 
 NameOption = Annotated[str, typer.Option("--name", "-n", help="The pool's name.")]
 CountOption = Annotated[int, typer.Option("--node-count", "-c", help="How many nodes it has.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")]
+DRAIN_TIMEOUT = UpgradeSettings().drain_timeout_in_minutes
+DrainTimeoutOption = Annotated[
+    int | None,
+    typer.Option(
+        "--drain-timeout",
+        min=1,
+        max=1440,
+        metavar="MINUTES",
+        help="How long a node may take to drain, this time.  [default: the pool's]",
+    ),
+]
 COLUMNS = {
     "Name": "name",
     "OsSku": "os_sku",
@@ -48,6 +60,9 @@ def add(
     node_taints: Annotated[
         list[str] | None, typer.Option("--node-taints", metavar="KEY=VALUE:EFFECT", help="Taints of its nodes.")
     ] = None,
+    drain_timeout: Annotated[
+        int, typer.Option("--drain-timeout", metavar="MINUTES", help="How long one of its nodes may take to drain.")
+    ] = DRAIN_TIMEOUT,
     dry_run: DryRunOption = False,
     output: OutputOption = OutputFormat.table,
 ) -> None:
@@ -59,8 +74,9 @@ def add(
         cluster.pool(name, count=node_count, mode=mode),
         node_labels=_labels(labels or ()),
         node_taints=tuple(node_taints or ()),
+        upgrade_settings=UpgradeSettings(drain_timeout_in_minutes=drain_timeout),
     )
-    _make_so(cluster, pool, dry_run=dry_run, output=output)
+    _make_so(cluster, pool, pool.upgrade_settings, dry_run=dry_run, output=output)
 
 
 @app.command(name="list")
@@ -80,18 +96,34 @@ def scale(
     *,
     name: NameOption,
     node_count: CountOption,
+    drain_timeout: DrainTimeoutOption = None,
     dry_run: DryRunOption = False,
     output: OutputOption = OutputFormat.table,
 ) -> None:
-    """Change how many nodes a pool has; the newest go first."""
+    """Change how many nodes a pool has.
+
+    When it shrinks, the newest nodes go. They are drained first, as `kubectl
+    drain --ignore-daemonsets --delete-emptydir-data` does; one that cannot be
+    drained in time stops it, and no node goes.
+    """
     cluster = the_cluster()
-    pool = msgspec.structs.replace(find_pool(cluster.pools, name), count=node_count)
-    _make_so(cluster, pool, dry_run=dry_run, output=output)
+    before = find_pool(cluster.pools, name)
+    settings = _settings(before, drain_timeout)
+    _make_so(cluster, msgspec.structs.replace(before, count=node_count), settings, dry_run=dry_run, output=output)
 
 
 @app.command()
-def delete(*, name: NameOption, dry_run: DryRunOption = False, output: OutputOption = OutputFormat.table) -> None:
-    """Delete a pool with its nodes and what is on them."""
+def delete(
+    *,
+    name: NameOption,
+    drain_timeout: DrainTimeoutOption = None,
+    dry_run: DryRunOption = False,
+    output: OutputOption = OutputFormat.table,
+) -> None:
+    """Delete a pool with its nodes and what is on their disks.
+
+    The nodes are drained first, as when a pool is scaled down.
+    """
     cluster = the_cluster()
     gone = find_pool(cluster.pools, name)
     left = [pool for pool in read_pools(cluster.pools) if pool.name != name]
@@ -102,19 +134,37 @@ def delete(*, name: NameOption, dry_run: DryRunOption = False, output: OutputOpt
         return
     with changing(f"deleting node pool {name}"):
         remove_pool(cluster.pools, name)
-        reconcile(cluster, runner=SystemRunner(), clock=SystemClock(), report=report())
+        _reconcile(cluster, _settings(gone, drain_timeout), lambda: write_pool(cluster.pools, gone))
 
 
-def _make_so(cluster: Cluster, pool: NodePool, *, dry_run: bool, output: OutputFormat) -> None:
+def _settings(pool: NodePool, drain_timeout: int | None) -> UpgradeSettings:
+    if drain_timeout is None:
+        return pool.upgrade_settings
+    return msgspec.structs.replace(pool.upgrade_settings, drain_timeout_in_minutes=drain_timeout)
+
+
+def _make_so(
+    cluster: Cluster, pool: NodePool, settings: UpgradeSettings, *, dry_run: bool, output: OutputFormat
+) -> None:
     wanted = [*(each for each in read_pools(cluster.pools) if each.name != pool.name), require_sound(pool)]
     if dry_run:
         _print_plan(cluster, wanted, output)
         return
     with changing(f"changing node pool {pool.name}"):
         _planned(cluster, wanted)  # what cannot be carried out is not kept either
-        write_pool(cluster.pools, pool)
-        reconcile(cluster, runner=SystemRunner(), clock=SystemClock(), report=report())
+        _reconcile(cluster, settings, replace_pool(cluster.pools, pool))
     emit([pool], output=output, columns=COLUMNS)
+
+
+def _reconcile(cluster: Cluster, settings: UpgradeSettings, take_back: Callable[[], None]) -> None:
+    reconcile(
+        cluster,
+        runner=SystemRunner(),
+        clock=SystemClock(),
+        report=report(),
+        settings=settings,
+        take_back=take_back,
+    )
 
 
 def _print_plan(cluster: Cluster, pools: list[NodePool], output: OutputFormat) -> None:
@@ -123,7 +173,8 @@ def _print_plan(cluster: Cluster, pools: list[NodePool], output: OutputFormat) -
 
 
 def _planned(cluster: Cluster, pools: list[NodePool]) -> tuple[MachineAction, ...]:
-    return plan_machines(pools, provider(cluster, SystemRunner()).list())
+    with cluster.api() as api:
+        return plan_for(pools, provider(cluster, SystemRunner()).list(), api)
 
 
 def _labels(texts: list[str] | tuple[str, ...]) -> dict[str, str]:
