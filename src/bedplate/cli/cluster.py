@@ -70,15 +70,34 @@ class Running(msgspec.Struct, frozen=True):
 def up(
     *,
     nodes: Annotated[
-        int, typer.Option("--nodes", min=0, max=len(NUMBERS), help="Nodes of the first pool, where there is none yet.")
+        int,
+        typer.Option(
+            "--nodes",
+            metavar="COUNT",
+            min=0,
+            max=len(NUMBERS),
+            help="Nodes of the first pool, where there is none yet.",
+        ),
     ] = 2,
     api_port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help=f"Port of this computer for the API server; at first {API_PORT}."),
+        typer.Option(
+            metavar="PORT",
+            min=1,
+            max=65535,
+            help="Port of this computer for the API server.",
+            show_default=f"as before, at first {API_PORT}",
+        ),
     ] = None,
     registry_port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help=f"Port of this computer for the registry; at first {REGISTRY_RELAY}."),
+        typer.Option(
+            metavar="PORT",
+            min=1,
+            max=65535,
+            help="Port of this computer for the registry.",
+            show_default=f"as before, at first {REGISTRY_RELAY}",
+        ),
     ] = None,
     kubeconfig: Annotated[
         Path | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -22,8 +22,8 @@ from bedplate.model.pools import NodePool, PoolMode, UpgradeSettings, require_so
 
 app = typer.Typer(help="Pools of nodes.", no_args_is_help=True, rich_markup_mode=None)
 
-NameOption = Annotated[str, typer.Option("--name", "-n", help="The pool's name.")]
-CountOption = Annotated[int, typer.Option("--node-count", "-c", help="How many nodes it has.")]
+NameOption = Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="The pool's name.")]
+CountOption = Annotated[int, typer.Option("--node-count", "-c", metavar="COUNT", help="How many nodes it has.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")]
 DRAIN_TIMEOUT = UpgradeSettings().drain_timeout_in_minutes
 DrainTimeoutOption = Annotated[
@@ -33,7 +33,8 @@ DrainTimeoutOption = Annotated[
         min=1,
         max=1440,
         metavar="MINUTES",
-        help="How long a node may take to drain, this time.  [default: the pool's]",
+        help="How long each node may take to drain, this time.",
+        show_default="the pool's",
     ),
 ]
 COLUMNS = {
@@ -43,6 +44,16 @@ COLUMNS = {
     "Count": "count",
     "Mode": "mode",
     "NodeImageVersion": "node_image_version",
+}
+DETAILS = {
+    **COLUMNS,
+    "NodeLabels": "node_labels",
+    "NodeTaints": "node_taints",
+    "MaxSurge": "upgrade_settings.max_surge",
+    "MaxUnavailable": "upgrade_settings.max_unavailable",
+    "DrainTimeoutInMinutes": "upgrade_settings.drain_timeout_in_minutes",
+    "NodeSoakDurationInMinutes": "upgrade_settings.node_soak_duration_in_minutes",
+    "UndrainableNodeBehavior": "upgrade_settings.undrainable_node_behavior",
 }
 
 
@@ -54,14 +65,16 @@ def add(
     mode: Annotated[PoolMode, typer.Option("--mode", help="System pools carry what the cluster itself needs.")] = (
         PoolMode.USER
     ),
-    labels: Annotated[list[str] | None, typer.Option("--labels", metavar="KEY=VALUE", help="Labels of its nodes.")] = (
-        None
-    ),
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--labels", metavar="KEY=VALUE", help="Labels of its nodes, with commas between."),
+    ] = (None),
     node_taints: Annotated[
-        list[str] | None, typer.Option("--node-taints", metavar="KEY=VALUE:EFFECT", help="Taints of its nodes.")
+        list[str] | None,
+        typer.Option("--node-taints", metavar="KEY=VALUE:EFFECT", help="Taints of its nodes, with commas between."),
     ] = None,
     drain_timeout: Annotated[
-        int, typer.Option("--drain-timeout", metavar="MINUTES", help="How long one of its nodes may take to drain.")
+        int, typer.Option("--drain-timeout", metavar="MINUTES", help="How long each of its nodes may take to drain.")
     ] = DRAIN_TIMEOUT,
     dry_run: DryRunOption = False,
     output: OutputOption = OutputFormat.table,
@@ -73,7 +86,7 @@ def add(
     pool = msgspec.structs.replace(
         cluster.pool(name, count=node_count, mode=mode),
         node_labels=_labels(labels or ()),
-        node_taints=tuple(node_taints or ()),
+        node_taints=tuple(_parts(node_taints or ())),
         upgrade_settings=UpgradeSettings(drain_timeout_in_minutes=drain_timeout),
     )
     _make_so(cluster, pool, pool.upgrade_settings, dry_run=dry_run, output=output)
@@ -88,7 +101,7 @@ def list_pools(*, output: OutputOption = OutputFormat.table) -> None:
 @app.command()
 def show(*, name: NameOption, output: OutputOption = OutputFormat.table) -> None:
     """Show one pool."""
-    emit(find_pool(the_cluster().pools, name), output=output)
+    emit(find_pool(the_cluster().pools, name), output=output, columns=DETAILS)
 
 
 @app.command()
@@ -177,9 +190,14 @@ def _planned(cluster: Cluster, pools: list[NodePool]) -> tuple[MachineAction, ..
         return plan_for(pools, provider(cluster, SystemRunner()).list(), api)
 
 
-def _labels(texts: list[str] | tuple[str, ...]) -> dict[str, str]:
-    """`key=value` texts, several of them in one with commas between, as a mapping."""
-    pairs = [pair for text in texts for pair in text.split(",") if pair]
+def _parts(texts: Sequence[str]) -> list[str]:
+    """What is written with commas between, or as an option given several times."""
+    return [part for text in texts for part in text.split(",") if part]
+
+
+def _labels(texts: Sequence[str]) -> dict[str, str]:
+    """`key=value` texts as a mapping."""
+    pairs = _parts(texts)
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
         raise UserError(f"{wrong[0]!r} is not a label.", resolution="Write it as key=value.")
