@@ -46,7 +46,9 @@ def places(home: Home) -> set[str]:
 
 
 def test_a_plan_shows_the_drain_before_the_machine_goes(home: Home) -> None:
-    plan = json.loads(home.bedplate("nodepool", "scale", "-n=system", "-c=1", "--dry-run", "--output=json"))
+    plan = json.loads(
+        home.bedplate("nodepool", "scale", "--name=system", "--node-count=1", "--dry-run", "--output=json")
+    )
     assert [(action["deed"], action["name"]) for action in plan] == [
         ("drain", "system-2"),
         ("delete", "system-2"),
@@ -57,7 +59,7 @@ def test_a_plan_shows_the_drain_before_the_machine_goes(home: Home) -> None:
 def test_a_budget_that_allows_no_disruption_stops_it_and_is_named(home: Home) -> None:
     allow(home, least=2)
     pods = home.kubectl("get", "pods", "-l=app=web", "-o=jsonpath={.items[*].metadata.name}").split()
-    said = home.refusal("nodepool", "scale", "-n=system", "-c=1", "--drain-timeout=1", code=4)
+    said = home.refusal("nodepool", "scale", "--name=system", "--node-count=1", "--drain-timeout=1", code=4)
     assert "Node system-2 could not be drained within 1 min." in said
     for pod in pods:
         assert f"default/{pod}: held by budget web (2 healthy, 2 required)" in said
@@ -80,7 +82,7 @@ def test_with_room_in_the_budget_the_service_stays_available_while_its_node_goes
     # It ends with the connection to the API server, when the cluster goes down.
     start(home.admin.argv("get", "deployment/web", "--watch", AVAILABLE), log=seen)
     wait_until(lambda: "" if seen.read_text() else "nothing seen", CLOCK, seconds=60, every=0.5)
-    home.bedplate("nodepool", "scale", "-n=system", "-c=1")
+    home.bedplate("nodepool", "scale", "--name=system", "--node-count=1")
     available = seen.read_text().splitlines()
     assert {"1", "2"} <= set(available)
     assert set(available) <= {"1", "2"}
