@@ -35,6 +35,7 @@ def test_a_pool_is_written_in_the_words_of_aks() -> None:
         "osSKU": "Bedplate",
         "nodeLabels": {},
         "nodeTaints": [],
+        "writableCniBin": False,
         "upgradeSettings": {
             "maxSurge": "1",
             "maxUnavailable": "0",

@@ -49,6 +49,7 @@ DETAILS = {
     **COLUMNS,
     "NodeLabels": "node_labels",
     "NodeTaints": "node_taints",
+    "WritableCniBin": "writable_cni_bin",
     "MaxSurge": "upgrade_settings.max_surge",
     "MaxUnavailable": "upgrade_settings.max_unavailable",
     "DrainTimeoutInMinutes": "upgrade_settings.drain_timeout_in_minutes",
@@ -76,6 +77,9 @@ def add(
     drain_timeout: Annotated[
         int, typer.Option("--drain-timeout", metavar="MINUTES", help="How long each of its nodes may take to drain.")
     ] = DRAIN_TIMEOUT,
+    writable_cni_bin: Annotated[
+        bool, typer.Option("--writable-cni-bin", help="DaemonSets may bring pod network programs, to /opt/cni/bin.")
+    ] = False,
     dry_run: DryRunOption = False,
     output: OutputOption = OutputFormat.table,
 ) -> None:
@@ -88,6 +92,7 @@ def add(
         node_labels=_labels(labels or ()),
         node_taints=tuple(_parts(node_taints or ())),
         upgrade_settings=UpgradeSettings(drain_timeout_in_minutes=drain_timeout),
+        writable_cni_bin=writable_cni_bin,
     )
     _make_so(cluster, pool, pool.upgrade_settings, dry_run=dry_run, output=output)
 

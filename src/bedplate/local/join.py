@@ -36,7 +36,8 @@ class BootstrapToken:
 class MachineIdentity:
     """What makes one machine different from another of its image.
 
-    `pod_cidr` is the network of its pods; `labels` and `taints` (`key=value:Effect`) are its node's.
+    `pod_cidr` is the network of its pods; `labels` and `taints` (`key=value:Effect`) are its node's. With
+    `writable_cni_bin`, pods may bring it programs for their network.
     """
 
     name: str
@@ -44,6 +45,7 @@ class MachineIdentity:
     pod_cidr: str
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[str] = ()
+    writable_cni_bin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def machine_credentials(machine: MachineIdentity, target: JoinTarget) -> dict[st
         "bedplate.kubelet-env": kubelet_environment(machine),
         "bedplate.cni-conflist": pod_network(machine.pod_cidr),
         "bedplate.registry-hosts": registry_hosts(target.registry),
+        **({"bedplate.writable-cni-bin": b"yes"} if machine.writable_cni_bin else {}),
     }
 
 

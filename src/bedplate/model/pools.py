@@ -59,7 +59,10 @@ class UpgradeSettings(msgspec.Struct, frozen=True, kw_only=True, rename=_word, f
 
 
 class NodePool(msgspec.Struct, frozen=True, kw_only=True, rename=_word, forbid_unknown_fields=True):
-    """What a pool should be. `node_image_version` and `orchestrator_version` are as written; `findings` judges."""
+    """What a pool should be. `node_image_version` and `orchestrator_version` are as written; `findings` judges.
+
+    With `writable_cni_bin` its nodes let DaemonSets put pod network programs into /opt/cni/bin, and run them.
+    """
 
     name: str
     node_image_version: str
@@ -69,6 +72,7 @@ class NodePool(msgspec.Struct, frozen=True, kw_only=True, rename=_word, forbid_u
     os_sku: str = SKU
     node_labels: dict[str, str] = msgspec.field(default_factory=dict)
     node_taints: tuple[str, ...] = ()
+    writable_cni_bin: bool = False
     upgrade_settings: UpgradeSettings = UpgradeSettings()
 
 

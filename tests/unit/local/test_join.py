@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import yaml
 
@@ -48,6 +49,12 @@ def test_a_token_ends_and_opens_nothing_but_joining() -> None:
     assert manifest["metadata"] == {"name": "bootstrap-token-abcdef", "namespace": "kube-system"}
     assert manifest["stringData"]["expiration"] == "2026-11-24T06:00:00Z"
     assert [key for key in manifest["stringData"] if key.startswith("usage-")] == ["usage-bootstrap-authentication"]
+
+
+def test_a_machine_is_told_only_on_purpose_that_pods_may_bring_it_programs() -> None:
+    assert "bedplate.writable-cni-bin" not in machine_credentials(MACHINE, TARGET)
+    told = machine_credentials(replace(MACHINE, writable_cni_bin=True), TARGET)
+    assert told["bedplate.writable-cni-bin"] == b"yes"
 
 
 def test_a_machine_gets_these_credentials() -> None:

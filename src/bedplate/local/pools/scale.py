@@ -61,6 +61,7 @@ class Scaler:
             network.pod_cidr(action.number),
             labels={**pool.node_labels, POOL_LABEL: pool.name},
             taints=pool.node_taints,
+            writable_cni_bin=pool.writable_cni_bin,
         )
         return MachineOrder(
             number=action.number,
