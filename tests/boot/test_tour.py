@@ -1,4 +1,4 @@
-"""The tour shows what the commands really say, within its time, and leaves the pools as they were."""
+"""The tour shows what the commands really say, and leaves the pools as they were."""
 
 from __future__ import annotations
 
@@ -7,21 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bedplate.host.clock import SystemClock
 from bedplate.testing.home import Home, free_port
 
 pytestmark = pytest.mark.vm
 
-MOST_SECONDS = 360.0
-
-
-def test_the_tour_is_over_in_six_minutes_and_leaves_no_pool(tmp_path: Path) -> None:
+def test_the_tour_shows_real_output_and_leaves_no_pool(tmp_path: Path) -> None:
     home = Home(tmp_path / "state")
     try:
         home.bedplate("cluster", "up", f"--api-port={free_port()}", f"--registry-port={free_port()}")
-        started = SystemClock().monotonic()
         said = home.bedplate("tour", f"--record={tmp_path / 'tour.svg'}")
-        assert SystemClock().monotonic() - started < MOST_SECONDS
         for shown in ("Programs:", "read-only file system", "no such file", "Running", "burst"):
             assert shown in said
         pools = json.loads(home.bedplate("nodepool", "list", "--output=json"))
