@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from bedplate.cli.components import CHECKOUT, RootOption
-from bedplate.cli.context import places, report
+from bedplate.cli.context import environment, places, report
 from bedplate.cli.image_show import diff_images, inspect_image
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.clock import SystemClock
@@ -19,7 +19,7 @@ from bedplate.host.run import SystemRunner
 from bedplate.image.build import Image, build_image, plan_image
 from bedplate.image.components.build import World, build_components, make_order, plan_order, programs_of
 from bedplate.image.components.catalogue import Role, read_catalogue
-from bedplate.image.keys import own_pair
+from bedplate.image.keys import own_signer
 from bedplate.image.mirrors import host_mirror
 from bedplate.image.order import ImageOrder
 from bedplate.image.recipe import require_whole
@@ -31,7 +31,7 @@ app = typer.Typer(help="The node image.", no_args_is_help=True, rich_markup_mode
 
 KeysOption = Annotated[
     Path | None,
-    typer.Option("--keys", help="A folder with db.key and db.crt to sign with; default: a development pair."),
+    typer.Option("--keys", help="A folder with db.crt and db.key or db.uri to sign with; default: a development pair."),
 ]
 MirrorOption = Annotated[
     str | None,
@@ -118,7 +118,7 @@ def have_image(
     """The image of a checkout with the programs that go into it, all built where the cache lacks them."""
     require_whole(root / "os")
     if keys:
-        own_pair(keys)
+        own_signer(keys, environment())
     programs = build_components(root=root, places=places(), runner=SystemRunner(), report=report(), role=Role.IMAGE)
     return image_of(root, programs, version=version, keys=keys, mirror=mirror, debug=debug)
 
@@ -143,6 +143,7 @@ def image_of(
         mirror=mirror or host_mirror(runner),
         keys=keys,
         debug=debug,
+        environment=environment(),
     )
     return build_image(order, places=places(), runner=runner, downloader=HttpDownloader(), report=report())
 
