@@ -35,6 +35,12 @@ def test_it_ends_with_a_block_that_fails(tmp_path: Path) -> None:
     assert not process(tmp_path).exists()
 
 
+def test_one_that_does_not_heed_that_is_killed(tmp_path: Path) -> None:
+    with run(tmp_path, "trap '' TERM; echo ready; exec sleep 60", clock=SystemClock()):
+        pass
+    assert not process(tmp_path).exists()
+
+
 def test_one_that_ends_at_once_is_told_with_its_words(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="sh did not start") as caught, run(tmp_path, "echo no such module; exit 1"):
         pass
