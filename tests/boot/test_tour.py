@@ -11,6 +11,7 @@ from bedplate.testing.home import Home, free_port
 
 pytestmark = pytest.mark.vm
 
+
 def test_the_tour_shows_real_output_and_leaves_no_pool(tmp_path: Path) -> None:
     home = Home(tmp_path / "state")
     try:

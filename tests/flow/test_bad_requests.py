@@ -141,7 +141,7 @@ def test_a_disk_without_space_is_the_machines_fault(tmp_path: Path) -> None:
         "Error: The disk is full.\n"
         "  At fault: this machine\n"
         "  [Errno 28] No space left on device\n"
-        "  What to do: Free some space, then try again: what is in the cache is whole.\n"
+        "  What to do: Free some space (`bedplate cache prune`), then try again: what is in the cache is whole.\n"
     )
     assert left_behind(tmp_path / "state") == []
 

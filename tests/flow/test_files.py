@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bedplate.host.files import discard, folder_in_one_step, remove_leftovers, space_for, write_atomically
+from bedplate.host.files import (
+    discard,
+    folder_in_one_step,
+    remove_all_leftovers,
+    remove_leftovers,
+    space_for,
+    write_atomically,
+)
 from bedplate.model.errors import MachineError
 
 
@@ -64,3 +71,11 @@ def test_a_discarded_folder_is_gone_even_after_one_that_was_cut_short(tmp_path: 
     discard(tmp_path / "a")
     discard(tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_cut_short_under_any_name_goes_with_its_keys(tmp_path: Path) -> None:
+    for name in (".one.x1/db.key", ".two.x2/db.key", "three/disk.raw"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    remove_all_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["three"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
 
 from rich.console import Console
@@ -14,6 +15,11 @@ from bedplate.host.report import Report
 
 def places() -> Places:
     return Places.from_environment(os.environ)
+
+
+def environment() -> Mapping[str, str]:
+    """Everything that the user's shell has set, for what is his own: it may hold secrets, and goes nowhere else."""
+    return dict(os.environ)
 
 
 @cache

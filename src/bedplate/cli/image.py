@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from bedplate.cli.components import CHECKOUT, RootOption
-from bedplate.cli.context import places, report
+from bedplate.cli.context import environment, places, report
 from bedplate.cli.image_show import diff_images, inspect_image
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.clock import SystemClock
@@ -19,7 +19,7 @@ from bedplate.host.run import SystemRunner
 from bedplate.image.build import Image, build_image, plan_image
 from bedplate.image.components.build import World, build_components, make_order, plan_order, programs_of
 from bedplate.image.components.catalogue import Role, read_catalogue
-from bedplate.image.keys import own_pair
+from bedplate.image.keys import own_signer
 from bedplate.image.mirrors import host_mirror
 from bedplate.image.order import ImageOrder
 from bedplate.image.recipe import require_whole
@@ -35,7 +35,7 @@ KeysOption = Annotated[
     typer.Option(
         "--keys",
         metavar="FOLDER",
-        help="Where db.key and db.crt are, to sign with.",
+        help="Where db.crt and db.key or db.uri are, to sign with.",
         show_default="a development pair",
     ),
 ]
@@ -105,7 +105,7 @@ def build(
     chosen = ImageVersion.parse(version) if version else None
     if dry_run:
         if keys:
-            own_pair(keys)
+            own_signer(keys, environment())
         emit(plan(root, version=chosen, keys=keys, debug=debug), output=output)
         return
     image = have_image(root, version=chosen, keys=keys, mirror=mirror, debug=debug)
@@ -144,7 +144,7 @@ def have_image(
     """The image of a checkout with the programs that go into it, all built where the cache lacks them."""
     require_whole(root / "os")
     if keys:
-        own_pair(keys)
+        own_signer(keys, environment())
     programs = build_components(root=root, places=places(), runner=SystemRunner(), report=report(), role=Role.IMAGE)
     return image_of(root, programs, version=version, keys=keys, mirror=mirror, debug=debug)
 
@@ -169,6 +169,7 @@ def image_of(
         mirror=mirror or host_mirror(runner),
         keys=keys,
         debug=debug,
+        environment=environment(),
     )
     return build_image(order, places=places(), runner=runner, downloader=HttpDownloader(), report=report())
 

@@ -14,7 +14,7 @@ from typing import Annotated, TextIO
 import typer
 from typer.main import get_command
 
-from bedplate.cli import cluster, components, image, node, nodepool, preflight, tour
+from bedplate.cli import cache, cluster, components, image, node, nodepool, preflight, tour
 from bedplate.cli.context import places
 from bedplate.host.clock import SystemClock
 from bedplate.host.files import write_atomically
@@ -24,7 +24,7 @@ VERSION = "0.1.0"
 """As in pyproject.toml; a checkout runs without being installed, so nothing else could be asked."""
 INTERRUPTED = 130
 PIPE_CLOSED = 141
-_FREE = "Free some space, then try again: what is in the cache is whole."
+_FREE = "Free some space (`bedplate cache prune`), then try again: what is in the cache is whole."
 THE_MACHINE_SAYS = {
     errno.ENOSPC: ("The disk is full", _FREE),
     errno.EDQUOT: ("Your share of the disk is used up", _FREE),
@@ -41,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(components.app, name="components")
 app.add_typer(image.app, name="image")
+app.add_typer(cache.app, name="cache")
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(nodepool.app, name="nodepool")
 app.add_typer(node.app, name="node")

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -87,14 +87,37 @@ def discard(path: Path) -> None:
     """Remove a folder, its name first: nobody finds a half of it, and `remove_leftovers` ends what was cut short."""
     if path.exists():
         aside = path.with_name(f".{path.name}.gone")
-        shutil.rmtree(aside, ignore_errors=True)
+        if aside.exists():
+            remove_tree(aside)
         path.rename(aside)
-        shutil.rmtree(aside)
+        remove_tree(aside)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file, or a folder with what is in it even where that was closed against writing."""
+    if path.is_dir() and not path.is_symlink():
+        path.chmod(0o700)
+        for folder, names, _ in os.walk(path):
+            for each in (Path(folder, name) for name in names):
+                if not each.is_symlink():
+                    each.chmod(0o700)
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def remove_leftovers(path: Path) -> None:
     """Remove the unfinished siblings of `path` that a killed process left; call it under the lock of their maker."""
-    for leftover in path.parent.glob(f".{path.name}.*"):
+    _remove(path.parent.glob(f".{path.name}.*"))
+
+
+def remove_all_leftovers(folder: Path) -> None:
+    """Remove all that killed processes left in a folder of such names; call it under the lock of their only maker."""
+    _remove(folder.glob(".*.*"))
+
+
+def _remove(leftovers: Iterable[Path]) -> None:
+    for leftover in leftovers:
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:

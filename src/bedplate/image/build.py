@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedplate.host.download import Downloader
-from bedplate.host.files import discard, folder_in_one_step, remove_leftovers
+from bedplate.host.files import discard, folder_in_one_step, remove_all_leftovers, remove_leftovers
 from bedplate.host.locks import in_turn
 from bedplate.host.places import Places
 from bedplate.host.report import Report, Step
@@ -16,12 +16,13 @@ from bedplate.image.agent import agent_place, make_agent
 from bedplate.image.debs import Supply
 from bedplate.image.describe import describe
 from bedplate.image.disk import make_disk, make_erofs, make_uki, make_verity
-from bedplate.image.keys import SigningPair, development_pair, own_pair
+from bedplate.image.keys import SigningPair, development_pair, own_signer
 from bedplate.image.manifest import Manifest, read_manifest, write_manifest
 from bedplate.image.order import ImageOrder, order_key
 from bedplate.image.packages import have_packages, packages_place
 from bedplate.image.plan import Found, make_plan
 from bedplate.image.recipe import packages_lock, read_rules, tools_lock
+from bedplate.image.signer import Signer
 from bedplate.image.stage import Sources, Staged, stage
 from bedplate.image.tools import Tools, have_tools, tools_place
 from bedplate.image.whole import damage
@@ -56,7 +57,7 @@ class Materials:
     """What an image is put together from and by."""
 
     tools: Tools
-    pair: SigningPair
+    pair: Signer
     packages: Path
     agent: Path
 
@@ -65,14 +66,22 @@ def build_image(order: ImageOrder, *, places: Places, runner: Runner, downloader
     """The image of the order, built where the cache lacks it. Two at once wait for each other."""
     supply = Supply(order.mirror, downloader, places, report)
     with in_turn(places.cache / "locks/image", doing="building an image", waiting=report.step):
+        # What was cut short may hold a private key that was lent to a signing program.
+        remove_all_leftovers(places.cache / "images")
         tools = have_tools(order.recipe, supply, runner)
-        pair = own_pair(order.keys) if order.keys else development_pair(places.state / DEVELOPMENT_KEYS, tools)
+        pair = signer(order, places, tools)
         packages = have_packages(order.recipe, tools, supply)
         agent = make_agent(order.wheels, tools=tools, places=places, downloader=downloader, report=report)
         materials = Materials(tools, pair, packages, agent)
         folder = image_place(order, pair, packages, agent, places)
         make_image(folder, order, materials, report)
     return Image(folder, read_manifest(folder), tools.tree)
+
+
+def signer(order: ImageOrder, places: Places, tools: Tools) -> Signer:
+    if order.keys:
+        return own_signer(order.keys, order.environment)
+    return development_pair(places.state / DEVELOPMENT_KEYS, tools)
 
 
 def make_image(folder: Path, order: ImageOrder, materials: Materials, report: Report) -> None:
@@ -105,7 +114,7 @@ def plan_image(order: ImageOrder, *, places: Places, programs_there: bool) -> tu
     return make_plan(found, debug=order.debug)
 
 
-def image_place(order: ImageOrder, pair: SigningPair, packages: Path, agent: Path, places: Places) -> Path:
+def image_place(order: ImageOrder, pair: Signer, packages: Path, agent: Path, places: Places) -> Path:
     return places.cache / "images" / order_key(order, pair.certificate, packages, agent)
 
 

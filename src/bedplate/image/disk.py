@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bedplate.host.files import file_sha256
 from bedplate.image.initrd import initrd
-from bedplate.image.keys import SigningPair
+from bedplate.image.signer import CERTIFICATE, Signer
 from bedplate.image.stage import Staged
 from bedplate.image.tools import Tools
 from bedplate.model.digests import sha256
@@ -58,7 +58,7 @@ def make_erofs(out: Path, *, tools: Tools, version: str) -> Path:
     return out / "usr.erofs"
 
 
-def make_verity(out: Path, pair: SigningPair, *, tools: Tools) -> Verity:
+def make_verity(out: Path, pair: Signer, *, tools: Tools) -> Verity:
     """usr.verity and usr.verity-sig for out/usr.erofs."""
     salt = file_sha256(out / "usr.erofs")
     tools.run(
@@ -71,14 +71,15 @@ def make_verity(out: Path, pair: SigningPair, *, tools: Tools) -> Verity:
     return verity
 
 
-def sign_root_hash(out: Path, pair: SigningPair, *, tools: Tools) -> bytes:
+def sign_root_hash(out: Path, pair: Signer, *, tools: Tools) -> bytes:
     """The signature over out/roothash in the form that the kernel checks; db.crt lies in `out` afterwards."""
-    shutil.copyfile(pair.certificate, out / "db.crt")
-    with pair.key_lent_to(out):
+    shutil.copyfile(pair.certificate, out / CERTIFICATE)
+    with pair.key_lent_to(out) as environment:
         tools.run(
             out,
             ["openssl", "smime", "-sign", "-binary", "-noattr", "-nocerts", "-in", "/mnt/roothash"]
             + ["-signer", "/mnt/db.crt", "-inkey", "/mnt/db.key", "-outform", "der", "-out", "/mnt/roothash.p7s"],
+            env=environment,
         )
     return (out / "roothash.p7s").read_bytes()
 
@@ -116,7 +117,7 @@ def make_uki(
     *,
     kernel: Path,
     verity: Verity,
-    pair: SigningPair,
+    pair: Signer,
     tools: Tools,
     moment: datetime,
 ) -> Path:
@@ -130,19 +131,16 @@ def make_uki(
     shutil.copyfile(kernel, out / "vmlinuz")
     shutil.copyfile(staged.root / "usr/lib/os-release", out / "os-release")
     pack_uki(out, pair, kernel=staged.kernel, tools=tools, moment=moment)
-    with pair.key_lent_to(out):
-        tools.run(
-            out,
-            [
-                *stopped_at(moment),
-                "sbsign",
-                "--key=/mnt/db.key",
-                "--cert=/mnt/db.crt",
-                "--output=/mnt/loader.efi",
-                LOADER,
-            ],
-        )
+    sign_loader(out, pair, tools=tools, moment=moment)
     return out / "uki.efi"
+
+
+def sign_loader(out: Path, pair: Signer, *, tools: Tools, moment: datetime) -> Path:
+    """loader.efi in `out`: systemd-boot, signed by the pair, whose db.crt is there."""
+    keys = ["--key=/mnt/db.key", "--cert=/mnt/db.crt"]
+    with pair.key_lent_to(out) as environment:
+        tools.run(out, [*stopped_at(moment), "sbsign", *keys, "--output=/mnt/loader.efi", LOADER], env=environment)
+    return out / "loader.efi"
 
 
 def stopped_at(moment: datetime) -> list[str]:
@@ -150,14 +148,14 @@ def stopped_at(moment: datetime) -> list[str]:
     return ["faketime", "-f", f"{moment:%Y-%m-%d %H:%M:%S}"]
 
 
-def pack_uki(out: Path, pair: SigningPair, *, kernel: str, tools: Tools, moment: datetime) -> Path:
+def pack_uki(out: Path, pair: Signer, *, kernel: str, tools: Tools, moment: datetime) -> Path:
     """uki.efi of vmlinuz, initrd.zst, cmdline and os-release in `out`, signed by the pair, whose db.crt is there."""
     parts = ["--linux=/mnt/vmlinuz", "--initrd=/mnt/initrd.zst", "--cmdline=@/mnt/cmdline"]
     names = ["--os-release=@/mnt/os-release", f"--uname={kernel}"]
     keys = ["--secureboot-private-key=/mnt/db.key", "--secureboot-certificate=/mnt/db.crt"]
-    at = stopped_at(moment)
-    with pair.key_lent_to(out):
-        tools.run(out, [*at, "ukify", "build", *parts, *names, "--signtool=sbsign", *keys, "--output=/mnt/uki.efi"])
+    argv = ["ukify", "build", *parts, *names, "--signtool=sbsign", *keys, "--output=/mnt/uki.efi"]
+    with pair.key_lent_to(out) as environment:
+        tools.run(out, [*stopped_at(moment), *argv], env=environment)
     return out / "uki.efi"
 
 

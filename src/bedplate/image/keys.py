@@ -1,8 +1,8 @@
-"""The pair that signs what boots: a development pair made at first use, or the user's own."""
+"""What signs what boots: a development pair made at first use, or the user's own, in files or on a token."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,35 +12,37 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bedplate.host.files import folder_in_one_step, write_atomically
+from bedplate.image.signer import CERTIFICATE, KEY, Signer
+from bedplate.image.token import URI, token_pair
 from bedplate.image.tools import Tools
 from bedplate.model.errors import MachineError, UserError
 
 SUBJECT = "/CN=Bedplate development Secure Boot/"
 DAYS = "7300"
-BRING = "Put the private key and its certificate there, both PEM."
+BRING = "Put the private key db.key, or db.uri with its name on a token, and its certificate db.crt there."
 
 
 @dataclass(frozen=True, slots=True)
 class SigningPair:
-    """A private key and its X.509 certificate, both PEM. They sign loader, UKI and the root hash of /usr."""
+    """Implements `Signer` with files: a private key and its X.509 certificate, both PEM."""
 
     folder: Path
 
     @property
     def key(self) -> Path:
-        return self.folder / "db.key"
+        return self.folder / KEY
 
     @property
     def certificate(self) -> Path:
-        return self.folder / "db.crt"
+        return self.folder / CERTIFICATE
 
     @contextmanager
-    def key_lent_to(self, folder: Path) -> Iterator[None]:
-        """The private key as db.key in `folder`, where signing programs look, for as long as the block lasts."""
-        lent = folder / "db.key"
+    def key_lent_to(self, folder: Path) -> Iterator[Mapping[str, str]]:
+        """The private key itself, where signing programs look."""
+        lent = folder / KEY
         try:
             write_atomically(lent, self.key.read_bytes(), mode=0o600)
-            yield
+            yield {}
         finally:
             lent.unlink(missing_ok=True)
 
@@ -81,6 +83,18 @@ def _require_made(folder: Path) -> None:
             details=problem.details,
             resolution=f"Look whether the disk of {folder.parent} is full, then try again: nothing was kept.",
         ) from problem
+
+
+def own_signer(folder: Path, environment: Mapping[str, str]) -> Signer:
+    """What the user brings: db.crt with db.key, or with db.uri where the key is on a token.
+
+    `environment` is the user's; it may have the token's PIN.
+    """
+    if not (folder / URI).is_file():
+        return own_pair(folder)
+    if (folder / KEY).exists():
+        raise UserError(f"{folder} has both {KEY} and {URI}.", resolution="Leave the one that is to sign.")
+    return token_pair(folder, environment)
 
 
 def own_pair(folder: Path) -> SigningPair:

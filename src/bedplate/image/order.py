@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from pathlib import Path
 
@@ -18,8 +18,8 @@ MAKERS = Path(__file__).parent
 class ImageOrder:
     """What to build: the recipe's folder, programs by tool name, the version, the keys and where Debian comes from.
 
-    `keys` is the folder of the user's own pair; without it, the development pair signs. `debug` adds
-    what os/debug.toml names, a shell on the serial console above all.
+    `keys` is the folder of the user's own pair; without it, the development pair signs. `environment` is the
+    user's, for a key on a token. `debug` adds what os/debug.toml names, a shell on the serial console above all.
     """
 
     recipe: Path
@@ -28,6 +28,7 @@ class ImageOrder:
     mirror: str
     keys: Path | None = None
     debug: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def wheels(self) -> Path:

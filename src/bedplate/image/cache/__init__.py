@@ -1,0 +1,1 @@
+"""What lies in the cache, why it stays, and how it goes."""
