@@ -24,7 +24,15 @@ from bedplate.release.publish.keys import Keyring
 from bedplate.release.publish.roles import OF_THE_ROOT, ROOT, RULES, SNAPSHOT, TARGETS, TIMESTAMP
 from bedplate.release.publish.shown import Shown
 from bedplate.release.publish.store import Store
-from bedplate.release.trust.layout import CHANNELS, MADE, RELEASES, TIMESTAMP_FILE, metadata_file, target_file
+from bedplate.release.trust.layout import (
+    CHANNELS,
+    MADE,
+    RELEASES,
+    ROOT_VERSION,
+    TIMESTAMP_FILE,
+    metadata_file,
+    target_file,
+)
 
 Content = bytes | Path
 S = TypeVar("S", Root, Snapshot, Targets, Timestamp)
@@ -131,7 +139,7 @@ class Edit:
         stamp = deepcopy(self.shown.timestamp)
         stamp.version = self.shown.timestamp.version + 1
         stamp.expires, stamp.snapshot_meta = expires, self._snapshot_meta
-        stamp.unrecognized_fields |= {MADE: _written(self.now), **marks}
+        stamp.unrecognized_fields |= {**self._facts(), **marks}
         return self._sign(TIMESTAMP, stamp, keyring)
 
     def leave_a_version_to_a_bundle(self) -> None:
@@ -146,11 +154,15 @@ class Edit:
         stamp = deepcopy(self.shown.timestamp)
         stamp.version = self._stamp_version
         stamp.expires, stamp.snapshot_meta = self.expiry(TIMESTAMP), self._snapshot_meta
-        stamp.unrecognized_fields[MADE] = _written(self.now)
+        stamp.unrecognized_fields |= self._facts()
         return [
             Write(metadata_file(SNAPSHOT, snapshot.version), data),
             Write(TIMESTAMP_FILE, self._sign(TIMESTAMP, stamp, keyring)),
         ]
+
+    def _facts(self) -> Mapping[str, object]:
+        root = self._root[0] if self._root is not None else self.shown.root.signed
+        return {MADE: _written(self.now), ROOT_VERSION: root.version}
 
     def _ordered(self) -> list[tuple[str, tuple[Targets, str]]]:
         """Those who are delegated to before those who delegate."""
