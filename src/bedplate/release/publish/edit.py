@@ -59,7 +59,7 @@ class Edit:
         self.shown, self.now = shown, now.replace(microsecond=0)
         self._days = {**{role: rule.days for role, rule in RULES.items()}, **days}
         self._roles: dict[str, tuple[Targets, str]] = {}
-        self._files: dict[str, tuple[Content, str]] = {}
+        self._files: dict[str, tuple[str, Content, str]] = {}
         self._root: tuple[Root, str] | None = None
         self._stamp_reason = ""
         self._snapshot_until = now
@@ -91,7 +91,7 @@ class Edit:
         """Make `content` the target `path` of a role; a file is read when it is copied, so it has to stay."""
         target = _target(path, content)
         self.role(role, why).targets[path] = target
-        self._files[target_file(path, Sha256(target.hashes["sha256"]))] = (content, why)
+        self._files[target_file(path, Sha256(target.hashes["sha256"]))] = (path, content, why)
 
     def renew(self, why: str, *, snapshot_until: datetime | None = None) -> None:
         """Sign snapshot and timestamp anew, even though nothing else changes."""
@@ -100,7 +100,7 @@ class Edit:
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        lines = [(f"Write {path}{_size(content)}", why) for path, (content, why) in self._files.items()]
+        lines = [(f"Write {path}{_size(content)}", why) for path, content, why in self._files.values()]
         lines += [(f"Sign {name} version {role.version}", why) for name, (role, why) in self._ordered()]
         lines += [(f"Sign {ROOT} version {self._root[0].version}", self._root[1])] if self._root else []
         if self.stamps:
@@ -120,7 +120,7 @@ class Edit:
         When keys of snapshot, timestamp or targets change, what they sign is signed by the old key and the new one, and
         the root goes last: it is in force at once, and both before and after it everything shown has to be valid.
         """
-        writes = [Write(path, content) for path, (content, _) in self._files.items()]
+        writes = [Write(path, content) for path, (_, content, _) in self._files.items()]
         snapshot = deepcopy(self.shown.snapshot)
         for name, (role, _) in self._ordered():
             data = self._sign(name, role, keyring)
