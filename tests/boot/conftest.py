@@ -2,8 +2,9 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,11 @@ from bedplate.local.machines.firmware import find_firmware
 from bedplate.local.machines.kvm import choose_acceleration
 from bedplate.local.machines.provider import LocalProvider
 from bedplate.testing.vm.disks import AlteredImage, copy_image
+from bedplate.testing.vm.ends import HasConsoles, read_ends
 from bedplate.testing.vm.lab import Lab, open_lab
+
+LIVE: pytest.StashKey[dict[str, object]] = pytest.StashKey()
+"""What the fixtures that are set up have given out, by name."""
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +45,38 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield opened
         for vm in opened.made:
             vm.expect_no_trouble()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Generator[None, Any]:
+    """Remember what fixtures have given out, also when the next one fails and the test never gets any of it."""
+    value = yield
+    request.session.stash.setdefault(LIVE, {})[fixturedef.argname] = value
+    return value
+
+
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
+    request.session.stash.setdefault(LIVE, {}).pop(fixturedef.argname, None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function, call: pytest.CallInfo[None]) -> Generator[None, Any]:
+    """Whatever made a test fail, its message ends with what its machines said last."""
+    if call.excinfo is not None and isinstance(call.excinfo.value, Exception):
+        live = item.session.stash.get(LIVE, {})
+        for text in sorted({_consoles(live[name]) for name in item.fixturenames if name in live} - {""}):
+            call.excinfo.value.add_note(text)
+    return (yield)
+
+
+def _consoles(value: object) -> str:
+    match value:
+        case HasConsoles():
+            return value.consoles()
+        case LocalProvider():
+            return read_ends(value.folder)
+        case _:
+            return ""
 
 
 @pytest.fixture

@@ -167,6 +167,11 @@ def test_a_machine_that_is_off_is_restored_by_starting_it_there(vm: Vm, cell: Fa
     assert cell.specs["machine-vm1"].argv[-2:] == ("-loadvm", "ready")
 
 
+def test_the_ends_of_all_consoles_are_at_hand(vm: Vm, lab: Lab) -> None:
+    write(vm, "\x1b[0mWelcome\n")
+    assert lab.consoles() == "--- console of vm1\nWelcome"
+
+
 def test_every_step_is_told(vm: Vm, said: list[str]) -> None:
     write(vm, "Welcome\n")
     vm.wait_for("Welcome", seconds=9)
