@@ -43,7 +43,6 @@ which the journey goes through in every run; of `host` and `model` what no node 
 AGENT = "src/bedplate/node"
 TESTS = "tests/boot"
 TEST_LANGUAGE = "src/bedplate/testing"
-IGNORED = {"__pycache__"}
 
 Parts = dict[str, str]
 """Digests by the path, from the root, of what they are of."""
@@ -119,8 +118,13 @@ def _files(covered: Path) -> Iterator[Path]:
     if covered.is_file():
         yield covered
     for folder, names, files in os.walk(covered):
-        names[:] = [name for name in names if name not in IGNORED]
-        yield from (Path(folder, name) for name in files)
+        names[:] = [name for name in names if not _is_passing(name)]
+        yield from (Path(folder, name) for name in files if not _is_passing(name))
+
+
+def _is_passing(name: str) -> bool:
+    """Whether programs put a file or folder of that name there for a while: Python, editors, checkers."""
+    return name == "__pycache__" or name.startswith(".") or name.endswith("~")
 
 
 def read_record(path: Path = RECORD) -> FullRun:

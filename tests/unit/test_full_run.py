@@ -72,6 +72,8 @@ def checkout(tmp_path: Path) -> Path:
     texts = {
         "os/version": "1",
         "os/__pycache__/version": "",
+        "os/.version.swp": "",
+        "os/version~": "",
         "README.md": "",
         "src/bedplate/node/main.py": "from bedplate.host.clock import now",
         "src/bedplate/host/clock.py": "from bedplate.model import time",
@@ -103,6 +105,8 @@ def checkout(tmp_path: Path) -> Path:
         ("src/bedplate/testing/vm.py", "the run and a"),
         ("src/bedplate/host/jobs.py", "nothing"),
         ("os/__pycache__/version", "nothing"),
+        ("os/.version.swp", "nothing"),
+        ("os/version~", "nothing"),
         ("tests/boot/full-run.json", "nothing"),
         ("README.md", "nothing"),
     ],
