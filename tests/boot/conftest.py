@@ -10,6 +10,7 @@ import pytest
 
 from bedplate.cli.components import CHECKOUT
 from bedplate.cli.image import have_image
+from bedplate.host.clock import SystemClock
 from bedplate.host.run import SystemRunner
 from bedplate.image.build import Image
 from bedplate.image.tools import Tools
@@ -18,6 +19,7 @@ from bedplate.local.cell.lan import Lan
 from bedplate.local.machines.firmware import find_firmware
 from bedplate.local.machines.kvm import choose_acceleration
 from bedplate.local.machines.provider import LocalProvider
+from bedplate.testing.ready import ReadyNode, open_ready
 from bedplate.testing.vm.disks import AlteredImage, copy_image
 from bedplate.testing.vm.ends import HasConsoles, read_ends
 from bedplate.testing.vm.lab import Lab, open_lab
@@ -45,6 +47,26 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield opened
         for vm in opened.made:
             vm.expect_no_trouble()
+
+
+@pytest.fixture(scope="session")
+def saved_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadyNode]:
+    """Booted for the first test that wants a Ready node; between tests it is off."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every question while a wait asks again and again
+    say, runner = logging.getLogger("vm").info, SystemRunner()
+    with open_ready(tmp_path_factory.mktemp("ready"), runner=runner, clock=SystemClock(), say=say) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ready(saved_node: ReadyNode) -> Iterator[ReadyNode]:
+    """A node that has just become Ready, the only one of its cluster, and the same for every test."""
+    saved_node.restore()
+    yield saved_node
+    try:
+        saved_node.vm.expect_no_trouble()
+    finally:
+        saved_node.saved.rest()
 
 
 @pytest.hookimpl(wrapper=True)
