@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -42,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.args != [TESTS] or config.option.markexpr != "vm" or config.option.keyword:
             raise pytest.UsageError(f"A full run is recorded by `pytest -m vm --record {TESTS}`, of all tests there.")
         config.stash[RUN] = Run()
+        # Ended by somebody, a run stops its machines, as after Ctrl-C: they would run on beside those of the next.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -14,6 +14,9 @@ from tests.full_run import ROOT, read_record
 
 SOUND, BROKEN = "", "assert False"
 TESTS = """
+import os
+import signal
+
 import pytest
 
 pytestmark = pytest.mark.vm
@@ -39,7 +42,9 @@ class Checkout:
         (self.folder / "tests/boot/test_machine.py").write_text(TESTS.format(at_its_end=at_its_end or "pass"))
 
     def run(self, *arguments: str) -> Completed:
-        argv = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        # A shell that starts the tests in the background makes them, and so these, ignore Ctrl-C.
+        python = ["env", "--default-signal=INT", sys.executable, "-P"]
+        argv = [*python, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
         env = {
             "XDG_STATE_HOME": str(self.folder / "state"),
             "PYTHONPATH": str(self.folder),
@@ -75,8 +80,9 @@ def test_a_test_whose_machine_was_in_trouble_at_its_end_has_not_passed(checkout:
     assert not checkout.recorded.exists()
 
 
-def test_a_run_that_was_cut_short_goes_on_where_it_stopped(checkout: Checkout) -> None:
-    checkout.write(at_its_end="raise KeyboardInterrupt")
+@pytest.mark.parametrize("which", ["SIGINT", "SIGTERM"])
+def test_a_run_that_was_cut_short_goes_on_where_it_stopped(checkout: Checkout, which: str) -> None:
+    checkout.write(at_its_end=f"os.kill(os.getpid(), signal.{which})")
     assert checkout.record().code == pytest.ExitCode.INTERRUPTED
     again = checkout.record()
     assert "collected 2 items / 1 deselected / 1 selected" in again.text
