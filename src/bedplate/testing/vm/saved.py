@@ -3,9 +3,9 @@
 Memory and disk of the machine are QEMU's snapshot; what the API server knows are the files of etcd. Both go
 back, so that nothing a test did outlives it in either, and neither knows of something the other has yet to do.
 
-The control plane is started anew on its old files. So none of the machine's connections outlives a restore:
-what it first sends on one of them is answered by a reset, and the kubelet connects again. Had the API server
-gone on, each side would wait for the other, until HTTP/2 finds out after 45 s.
+The machine is saved when the control plane has just been stopped: its connections are closed, and whoever had one
+tries again and again. So each finds the new API server at once. A connection that was open when it was saved would
+have its other end gone, and one on which the machine only listens, such as a watch for pods, finds out after 30 s.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from pathlib import Path
 import httpx
 import msgspec
 
+from bedplate.host.clock import wait_until
 from bedplate.local.pools.nodes import NODES, not_ready
 from bedplate.model.machines import MachineState
-from bedplate.testing.vm.machine import Vm
+from bedplate.testing.vm.machine import POLL_SECONDS, Vm, VmFailed
 from bedplate.wire.cell import ProcessSpec
 
 TAG = "ready"
@@ -61,16 +62,17 @@ class SavedCluster:
     def save(self) -> None:
         """Keep everything as it is; afterwards nothing of it runs.
 
-        The machine is switched off before the control plane is asked, so what that knows is as old as the
-        machine or a moment younger, and the lease in it is the last that the machine has written.
+        The lease is read from what was kept, by a control plane that runs once more while the machine is off.
         """
+        self._stop_plane(grace=ETCD_SECONDS)
         self.vm.save(TAG)
         self.vm.crash()
-        with self.api() as api:
-            self.lease = self._read_lease(api)
-        self._stop_plane(grace=ETCD_SECONDS)
         for part in PARTS:
             _copy(self.folder / part, self.kept / part)
+        self._start_plane()
+        with self.api() as api:
+            self.lease = self._wait_for_lease(api)
+        self._stop_plane(grace=KILLED)
 
     def restore(self) -> float:
         """Put everything back and wait until the node is Ready by the API; the seconds that took.
@@ -81,8 +83,7 @@ class SavedCluster:
         self.rest()
         for part in PARTS:
             _copy(self.kept / part, self.folder / part)
-        for spec in self.plane:
-            self.vm.cell.start(spec)
+        self._start_plane()
         self.vm.announced = frozenset()
         self.vm.restore(TAG)
         with self.api() as api:
@@ -99,6 +100,26 @@ class SavedCluster:
             elif machine.state is MachineState.RUNNING:
                 self.vm.crash()
         self._stop_plane(grace=KILLED)
+
+    def _start_plane(self) -> None:
+        for spec in self.plane:
+            self.vm.cell.start(spec)
+
+    def _wait_for_lease(self, api: httpx.Client) -> str:
+        """The lease once the API server gives it out."""
+        found: list[str] = []
+
+        def missing() -> str:
+            try:
+                found.append(self._read_lease(api))
+            except httpx.HTTPError as problem:
+                return f"the API server: {problem}"
+            return ""
+
+        waited = wait_until(missing, self.vm.clock, seconds=READY_SECONDS, every=POLL_SECONDS)
+        if waited.missing:
+            raise VmFailed(f"{self.vm.name} was saved, but its lease cannot be read: {waited.missing}")
+        return found[0]
 
     def _stop_plane(self, *, grace: float) -> None:
         """End the control plane; only etcd has something to finish, and `grace` seconds for it."""
