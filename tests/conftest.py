@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
 from bedplate.cli.context import places
 from bedplate.host.clock import SystemClock
 from bedplate.host.run import SystemRunner
-from tests.full_run import ROOT, Progress, digest_of
+from tests.full_run import ROOT, TESTS, Progress, digest_for, digest_of
 
-PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
-WANTED: pytest.StashKey[list[str]] = pytest.StashKey()
+
+@dataclass(slots=True)
+class Run:
+    """A run that is to be recorded: of `wanted` tests, for the files with `digest`. `took` is seconds by test."""
+
+    digest: str = field(default_factory=lambda: digest_of(ROOT))
+    progress: Progress = field(
+        default_factory=lambda: Progress(places().state / "full-run", lambda tests: digest_for(ROOT, tests))
+    )
+    wanted: tuple[str, ...] = ()
+    took: dict[str, float] = field(default_factory=dict)
+    recorded: bool = False
+
+    def missing(self) -> list[str]:
+        return [test for test in self.wanted if self.progress.seconds(test) is None]
+
+
+RUN: pytest.StashKey[Run] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record", action="store_true", help="with -m vm: leave out what has passed, keep what passes")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Look at the files before the first test runs: what they are later may be another state."""
+    if config.option.record:
+        if config.args != [TESTS] or config.option.markexpr != "vm" or config.option.keyword:
+            raise pytest.UsageError(f"A full run is recorded by `pytest -m vm --record {TESTS}`, of all tests there.")
+        config.stash[RUN] = Run()
+        # Ended by somebody, a run stops its machines, as after Ctrl-C: they would run on beside those of the next.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what boots a machine unless `-m` chooses; it takes minutes and needs QEMU."""
-    if config.option.markexpr:
-        if config.option.record:
-            _leave_out_what_has_passed(config, items)
-        return
-    _leave_out(config, items, [item for item in items if item.get_closest_marker("vm")])
-
-
-def _leave_out_what_has_passed(config: pytest.Config, items: list[pytest.Item]) -> None:
-    progress = Progress(places().state / "full-run", digest_of(ROOT))
     boots = [item for item in items if item.get_closest_marker("vm")]
-    config.stash[PROGRESS], config.stash[WANTED] = progress, [item.nodeid for item in boots]
-    _leave_out(config, items, [item for item in boots if item.nodeid in progress.passed])
+    if run := config.stash.get(RUN, None):
+        run.wanted = tuple(item.nodeid for item in boots)
+        missing = set(run.missing())
+        _leave_out(config, items, [item for item in boots if item.nodeid not in missing])
+    elif not config.option.markexpr:
+        _leave_out(config, items, boots)
 
 
 def _leave_out(config: pytest.Config, items: list[pytest.Item], out: list[pytest.Item]) -> None:
@@ -43,15 +66,26 @@ def _leave_out(config: pytest.Config, items: list[pytest.Item], out: list[pytest
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A test has passed once what it used was in order at its end too: a machine in trouble shows only then."""
     report = yield
-    progress = item.config.stash.get(PROGRESS, None)
-    if progress is not None and report.when == "call" and report.passed:
-        progress.passes(item.nodeid, report.duration)
+    if (run := item.config.stash.get(RUN, None)) and report.passed:
+        if report.when == "call":
+            run.took[item.nodeid] = report.duration
+        elif report.when == "teardown" and item.nodeid in run.took:
+            run.progress.passes(item.nodeid, run.took[item.nodeid])
     return report
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    progress = session.config.stash.get(PROGRESS, None)
-    if progress is not None:
+    if run := session.config.stash.get(RUN, None):
         commit = SystemRunner().run(["git", "rev-parse", "HEAD"], cwd=ROOT).text.strip()
-        progress.record(session.config.stash[WANTED], commit=commit, now=SystemClock().now())
+        run.recorded = run.progress.record(run.wanted, digest=run.digest, commit=commit, now=SystemClock().now())
+        if run.recorded and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if run := config.stash.get(RUN, None):
+        left = run.missing()
+        said = "The full run is recorded." if run.recorded else f"Not recorded: {len(left)} tests have yet to pass."
+        terminalreporter.write_line(said)

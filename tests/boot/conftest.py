@@ -2,13 +2,15 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bedplate.cli.components import CHECKOUT
 from bedplate.cli.image import have_image
+from bedplate.host.clock import SystemClock
 from bedplate.host.run import SystemRunner
 from bedplate.image.build import Image
 from bedplate.image.tools import Tools
@@ -17,8 +19,13 @@ from bedplate.local.cell.lan import Lan
 from bedplate.local.machines.firmware import find_firmware
 from bedplate.local.machines.kvm import choose_acceleration
 from bedplate.local.machines.provider import LocalProvider
+from bedplate.testing.ready import ReadyNode, open_ready
 from bedplate.testing.vm.disks import AlteredImage, copy_image
+from bedplate.testing.vm.ends import HasConsoles, read_ends
 from bedplate.testing.vm.lab import Lab, open_lab
+
+LIVE: pytest.StashKey[dict[str, object]] = pytest.StashKey()
+"""What the fixtures that are set up have given out, by name."""
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +47,58 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield opened
         for vm in opened.made:
             vm.expect_no_trouble()
+
+
+@pytest.fixture(scope="session")
+def saved_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadyNode]:
+    """Booted for the first test that wants a Ready node; between tests it is off."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every question while a wait asks again and again
+    say, runner = logging.getLogger("vm").info, SystemRunner()
+    with open_ready(tmp_path_factory.mktemp("ready"), runner=runner, clock=SystemClock(), say=say) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ready(saved_node: ReadyNode) -> Iterator[ReadyNode]:
+    """A node that has just become Ready, the only one of its cluster, and the same for every test."""
+    saved_node.restore()
+    yield saved_node
+    try:
+        saved_node.vm.expect_no_trouble()
+    finally:
+        saved_node.saved.rest()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Generator[None, Any]:
+    """Remember what fixtures have given out, also when the next one fails and the test never gets any of it."""
+    value = yield
+    request.session.stash.setdefault(LIVE, {})[fixturedef.argname] = value
+    return value
+
+
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
+    request.session.stash.setdefault(LIVE, {}).pop(fixturedef.argname, None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function, call: pytest.CallInfo[None]) -> Generator[None, Any]:
+    """Whatever made a test fail, its message ends with what its machines said last."""
+    if call.excinfo is not None and isinstance(call.excinfo.value, Exception):
+        live = item.session.stash.get(LIVE, {})
+        for text in sorted({_consoles(live[name]) for name in item.fixturenames if name in live} - {""}):
+            call.excinfo.value.add_note(text)
+    return (yield)
+
+
+def _consoles(value: object) -> str:
+    match value:
+        case HasConsoles():
+            return value.consoles()
+        case LocalProvider():
+            return read_ends(value.folder)
+        case _:
+            return ""
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from bedplate.host import locks, sockets
 from bedplate.host.clock import SystemClock, wait_until
 from bedplate.host.run import Completed, SystemRunner, start
+from bedplate.testing.vm.ends import read_ends
 
 pytestmark = pytest.mark.vm
 
@@ -53,6 +54,9 @@ class Yard:
         os.kill(number, which)
         _, status = os.waitpid(number, 0)
         return os.waitstatus_to_exitcode(status), said(log)
+
+    def consoles(self) -> str:
+        return read_ends(self.state / "bedplate/clusters/local/machines")
 
     def power(self) -> dict[str, str]:
         listed = json.loads(self.bedplate("node", "list", "--output=json").stdout)

@@ -9,25 +9,30 @@ from pathlib import Path
 import pytest
 
 from bedplate.host.clock import SystemClock, wait_until
-from bedplate.image.build import Image
-from bedplate.local.machines.provider import LocalProvider
-from bedplate.model.machines import MachineOrder, MachineState, Power
+from bedplate.model.machines import MachineState
+from bedplate.testing.ready import ReadyNode
 
 pytestmark = pytest.mark.vm
 
 
-def test_a_machine_that_is_killed_is_shown_as_stopped_and_can_be_switched_on(
-    provider: LocalProvider, image: Image, tmp_path: Path
-) -> None:
-    provider.create(MachineOrder(number=1, name="n1", pool="p", image=image.folder, credentials={}))
-    os.kill(process_in(tmp_path / "machines/n1"), signal.SIGKILL)
+def test_a_machine_that_is_killed_is_shown_as_stopped_and_is_ready_again_once_switched_on(ready: ReadyNode) -> None:
+    provider, boot = ready.vm.provider, ready.boot_id()
+    os.kill(process_in(provider.folder / ready.name), signal.SIGKILL)
 
     def still() -> str:
         (machine,) = provider.list()
         return "" if machine.state is MachineState.STOPPED else machine.state.value
 
     assert wait_until(still, SystemClock(), seconds=10, every=0.1).missing == ""
-    assert provider.power("n1", Power.ON).state is MachineState.RUNNING
+    ready.vm.switch_on()
+    ready.wait_for_next_boot(after=boot)
+
+
+def test_a_node_whose_network_was_cut_is_ready_again_once_it_is_mended(ready: ReadyNode) -> None:
+    ready.vm.cut_network()
+    ready.kubectl("wait", f"node/{ready.name}", "--for=condition=Ready=Unknown", "--timeout=180s")
+    ready.vm.mend_network()
+    ready.kubectl("wait", f"node/{ready.name}", "--for=condition=Ready", "--timeout=180s")
 
 
 def process_in(folder: Path) -> int:

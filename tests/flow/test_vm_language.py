@@ -116,6 +116,29 @@ def test_what_a_machine_wrote_before_it_ended_counts(vm: Vm, cell: FakeCell) -> 
     assert vm.wait_for("Welcome", seconds=1)[0] == "Welcome"
 
 
+def test_a_wait_for_something_else_ends_when_nothing_is_missing(vm: Vm) -> None:
+    left = ["two things", "one thing", ""]
+    vm.wait_while(lambda: left.pop(0), seconds=9)
+    assert left == []
+
+
+def test_a_wait_for_something_else_names_it_and_ends_with_the_console(vm: Vm) -> None:
+    write(vm, "Lost\n")
+    with pytest.raises(VmFailed, match=r"5 s of vm1, a friend is missing\. Its console ends so:\nLost"):
+        vm.wait_while(lambda: "a friend is missing", seconds=5)
+
+
+def test_trouble_and_the_end_of_the_machine_end_such_a_wait_too(vm: Vm, cell: FakeCell) -> None:
+    write(vm, "Kernel panic - not syncing\n")
+    with pytest.raises(VmFailed, match="in trouble, kernel panic"):
+        vm.wait_while(lambda: "a friend is missing", seconds=600)
+    vm.announce("kernel panic")
+    cell.end("machine-vm1", 1)
+    with pytest.raises(VmFailed, match="vm1 stopped, and a friend is missing"):
+        vm.wait_while(lambda: "a friend is missing", seconds=600)
+    assert vm.clock.monotonic() < 1
+
+
 @pytest.mark.parametrize("again", ["reset", "crash and switch on", "restore"])
 def test_a_new_start_begins_a_new_console(vm: Vm, again: str) -> None:
     vm.save("early")
@@ -165,6 +188,11 @@ def test_a_machine_that_is_off_is_restored_by_starting_it_there(vm: Vm, cell: Fa
     vm.crash()
     vm.restore("ready")
     assert cell.specs["machine-vm1"].argv[-2:] == ("-loadvm", "ready")
+
+
+def test_the_ends_of_all_consoles_are_at_hand(vm: Vm, lab: Lab) -> None:
+    write(vm, "\x1b[0mWelcome\n")
+    assert lab.consoles() == "--- console of vm1\nWelcome"
 
 
 def test_every_step_is_told(vm: Vm, said: list[str]) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from bedplate.host import sockets
 from bedplate.host.run import Completed, ProgramFailed, Runner, SystemRunner
 from bedplate.local.kubectl import Kubectl
+from bedplate.testing.vm.ends import read_ends
 
 UP_SECONDS = 3600.0
 """More than a first build takes on two cores."""
 KUBECTL_SECONDS = 300.0
-CONSOLE_CHARACTERS = 3000
 
 
 def free_port() -> int:
@@ -64,6 +64,4 @@ class Home:
 
     def consoles(self) -> str:
         """The ends of all consoles, for the message of a test that failed."""
-        files = sorted(self.cluster.glob("machines/*/console.log"))
-        ends = {file.parent.name: file.read_text(errors="replace")[-CONSOLE_CHARACTERS:] for file in files}
-        return "\n".join(f"--- {name}\n{end}" for name, end in ends.items())
+        return read_ends(self.cluster / "machines")

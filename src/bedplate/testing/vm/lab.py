@@ -15,6 +15,7 @@ from bedplate.local.machines.firmware import find_firmware
 from bedplate.local.machines.kvm import choose_acceleration
 from bedplate.local.machines.provider import LocalProvider
 from bedplate.model.machines import MachineOrder
+from bedplate.testing.vm.ends import read_ends
 from bedplate.testing.vm.machine import Say, Vm
 
 POOL = "test"
@@ -44,6 +45,10 @@ class Lab:
         vm.announce(*announced)
         self.made.append(vm)
         return vm
+
+    def consoles(self) -> str:
+        """The ends of all consoles, for the message of a test that failed."""
+        return read_ends(self.provider.folder)
 
 
 @contextmanager

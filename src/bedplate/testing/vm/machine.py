@@ -74,6 +74,23 @@ class Vm:
         self.say(f"{self.name} showed it after {waited.seconds:.1f} s.")
         return found
 
+    def wait_while(self, missing: Callable[[], str], *, seconds: float) -> None:
+        """Wait until `missing`, asked again and again, names nothing.
+
+        Raises `VmFailed` after `seconds`, and at once when an unannounced trouble shows or QEMU has ended.
+        """
+
+        def left() -> str:
+            runs = self._runs()  # asked first, as above
+            self._refuse_trouble(self.console())
+            if (what := missing()) and not runs:
+                raise self._failed(f"{self.name} stopped, and {what}")
+            return what
+
+        waited = wait_until(left, self.clock, seconds=seconds, every=POLL_SECONDS)
+        if waited.missing:
+            raise self._failed(f"After {seconds:.0f} s of {self.name}, {waited.missing}")
+
     def expect_never_shown(self, unwanted: str | re.Pattern[str]) -> None:
         """Raises `VmFailed` when the console has shown `unwanted`."""
         if found := console.find(self.console(), unwanted):
