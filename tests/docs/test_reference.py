@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,11 @@ def test_the_page_of_commands_is_current() -> None:
 
 def test_help_fits_a_terminal_of_80_columns() -> None:
     assert [line for _, text in pages() for line in text.splitlines() if len(line) > WIDTH] == []
+
+
+def test_options_name_what_they_take_and_not_its_type() -> None:
+    lines = [line for _, text in pages() for line in text.partition("Options:")[2].splitlines()]
+    assert [line for line in lines if re.search(r" <(str|int|path|int range)>", line)] == []
 
 
 def test_every_command_is_told_in_one_line_of_its_list() -> None:

@@ -143,3 +143,10 @@ def test_taking_down_what_is_not_up_is_no_error(tmp_path: Path) -> None:
     done = bedplate(tmp_path, "cluster", "down", "--all")
     assert done.code == 0
     assert "it is not up" in done.stderr.decode()
+
+
+def test_a_dry_run_refuses_keys_that_are_not_there_as_the_build_does(tmp_path: Path) -> None:
+    for dry in ((), ("--dry-run",)):
+        done = bedplate(tmp_path, "image", "build", f"--keys={tmp_path / 'none'}", *dry)
+        assert (done.code, done.stdout) == (2, b"")
+        assert "lacks db.key and db.crt." in done.stderr.decode()

@@ -105,7 +105,9 @@ def test_pools_are_listed_and_shown(local: Local, capsys: pytest.CaptureFixture[
     assert main(["nodepool", "list", "-o", "json"]) == 0
     assert [(row["name"], row["count"], row["mode"]) for row in rows(capsys)] == [("system", 1, "System")]
     assert main(["nodepool", "show", "--name=system"]) == 0
-    assert "1.37.2" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()
+    assert ["KubernetesVersion:", "1.37.2"] in [line.split() for line in said]
+    assert ["DrainTimeoutInMinutes:", "30"] in [line.split() for line in said]
 
 
 def test_a_machine_without_its_process_is_stopped(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,6 +137,9 @@ def test_the_console_is_printed_as_it_is(local: Local, capfdbinary: pytest.Captu
         (["nodepool", "add", "--name=x", "--labels=a b=c"], "nodeLabels: 'a b' is not a label's name."),
         (["nodepool", "add", "--name=x", "--labels=kubernetes.io/x=c"], "is not for nodes to set"),
         (["nodepool", "add", "--name=x", "--node-taints=bad"], "nodeTaints: 'bad' is not a taint."),
+        (["nodepool", "add", "--name=x", "--node-taints=a=b:NoSchedule,bad"], "nodeTaints: 'bad' is not a taint."),
+        (["nodepool", "add", "--name=x", "--drain-timeout=4"], "drainTimeoutInMinutes: 4 is not allowed."),
+        (["nodepool", "scale", "--name=system", "--node-count=2", "--drain-timeout=0"], "greater than or equal to 1"),
         (["nodepool", "add", "--name=x", "--mode=Other"], "is not one of 'User', 'System'"),
         (["nodepool", "add"], "Missing option '--name'"),
         (["nodepool", "scale", "--name=ghost", "--node-count=1"], "There is no node pool ghost."),
@@ -185,7 +190,8 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(
 def test_a_dry_run_of_deleting_names_the_machines_that_go(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
     write_pool(local.folder / "pools", msgspec.structs.replace(SYSTEM, name="other"))
     assert main(["nodepool", "delete", "--name=system", "--dry-run", "-o", "json"]) == 0
-    assert ("system-1", "delete") in {(row["name"], row["deed"]) for row in rows(capsys)}
+    told = {(row["name"], row["deed"]): row["reason"] for row in rows(capsys)}
+    assert told["system-1", "delete"] == "there is no pool system any more; it is off, so not drained"
     assert len(local.pools()) == 2
 
 

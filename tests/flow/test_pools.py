@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from bedplate.local.cell.network import address
 from bedplate.local.cluster import Cluster, ClusterOrder, own_plane
 from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.pools.plan import Deed, MachineAction
-from bedplate.local.pools.reconcile import reconcile, summary
-from bedplate.local.pools.store import remove_pool, write_pool
+from bedplate.local.pools.reconcile import nothing, reconcile, summary
+from bedplate.local.pools.store import read_pools, remove_pool, replace_pool, write_pool
 from bedplate.model.errors import MachineError, PeerError, UserError
 from bedplate.model.machines import Machine, MachineState
 from bedplate.model.pools import NodePool
@@ -42,11 +43,14 @@ class Nodes:
     silent: set[str] = field(default_factory=set)
     deleted: list[str] = field(default_factory=list)
     refuses: int = 0
+    pods: tuple[dict[str, object], ...] = ()
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.method == "DELETE":
             self.deleted.append(request.url.path.rpartition("/")[2])
             return httpx.Response(self.refuses or 404)
+        if request.url.path.endswith(("/pods", "/poddisruptionbudgets")):
+            return httpx.Response(200, json={"items": self.pods if request.url.path.endswith("/pods") else ()})
         running = [m.name for m in self.machines.list() if m.state is MachineState.RUNNING]
         return httpx.Response(200, json={"items": [self._node(name) for name in running if name not in self.silent]})
 
@@ -86,8 +90,19 @@ class Stage:
         )
         self.cluster = InMemory(folder, order, OpenCell(folder, {}), own_plane(folder, order, self.clock), self.nodes)
 
-    def reconcile(self) -> tuple[MachineAction, ...]:
-        return reconcile(self.cluster, runner=self.runner, clock=self.clock, report=self.report, machines=self.machines)
+    def reconcile(self, take_back: Callable[[], None] = nothing) -> tuple[MachineAction, ...]:
+        return reconcile(
+            self.cluster,
+            runner=self.runner,
+            clock=self.clock,
+            report=self.report,
+            machines=self.machines,
+            take_back=take_back,
+        )
+
+    def kubectl(self) -> list[tuple[str, ...]]:
+        """What kubectl was asked for, without the kubeconfig."""
+        return [command[2:] for command in self.runner.commands if command[0].endswith("kubectl")]
 
     def names(self) -> list[str]:
         return [machine.name for machine in self.machines.list()]
@@ -142,6 +157,39 @@ def test_a_machine_that_goes_is_taken_out_of_the_cluster(stage: Stage) -> None:
     stage.reconcile()
     assert (stage.names(), stage.nodes.deleted) == (["np-1"], ["np-2"])
     assert read_known_machines(stage.cluster.folder) == {"np-1": address(1)}
+
+
+def test_its_node_is_drained_before_that(stage: Stage) -> None:
+    write_pool(stage.cluster.pools, POOL)
+    stage.reconcile()
+    write_pool(stage.cluster.pools, msgspec.structs.replace(POOL, count=1))
+    assert summary(stage.reconcile()) == "1 drain, 1 delete, 1 keep"
+    options = ("--ignore-daemonsets", "--delete-emptydir-data", "--timeout=10s")
+    assert stage.kubectl()[-2:] == [("cordon", "np-2"), ("drain", "np-2", *options)]
+    assert stage.report.outcomes()["Drain"] == "done"
+
+
+def test_a_node_that_is_not_ready_is_not_waited_for(stage: Stage) -> None:
+    write_pool(stage.cluster.pools, POOL)
+    stage.reconcile()
+    stage.nodes.silent.add("np-2")
+    write_pool(stage.cluster.pools, msgspec.structs.replace(POOL, count=1))
+    stage.reconcile()
+    assert (stage.names(), stage.nodes.deleted) == (["np-1"], ["np-2"])
+    assert "Drain" not in stage.report.outcomes()
+    assert not any("drain" in command for command in stage.kubectl())
+
+
+def test_when_a_node_cannot_be_drained_machines_and_pools_stay_as_they_were(stage: Stage) -> None:
+    write_pool(stage.cluster.pools, POOL)
+    stage.reconcile()
+    stage.nodes.pods = ({"metadata": {"name": "alone", "namespace": "default"}},)
+    take_back = replace_pool(stage.cluster.pools, msgspec.structs.replace(POOL, count=1))
+    with pytest.raises(UserError, match="would be lost"):
+        stage.reconcile(take_back)
+    assert (stage.names(), stage.nodes.deleted) == (["np-1", "np-2"], [])
+    assert read_pools(stage.cluster.pools) == (POOL,)
+    assert stage.report.outcomes()["Drain"] == "failed"
 
 
 def test_with_its_pool_every_machine_goes(stage: Stage) -> None:

@@ -34,7 +34,6 @@ from bedplate.local.cluster import (
 )
 from bedplate.local.joined import kept_foreign
 from bedplate.local.pools.joining import leave
-from bedplate.local.pools.plan import Deed
 from bedplate.local.pools.reconcile import reconcile
 from bedplate.local.pools.store import read_pools, write_pool
 from bedplate.model.pools import NodePool, PoolMode
@@ -71,15 +70,34 @@ class Running(msgspec.Struct, frozen=True):
 def up(
     *,
     nodes: Annotated[
-        int, typer.Option("--nodes", min=0, max=len(NUMBERS), help="Nodes of the first pool, where there is none yet.")
+        int,
+        typer.Option(
+            "--nodes",
+            metavar="COUNT",
+            min=0,
+            max=len(NUMBERS),
+            help="Nodes of the first pool, where there is none yet.",
+        ),
     ] = 2,
     api_port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help=f"Port of this computer for the API server; at first {API_PORT}."),
+        typer.Option(
+            metavar="PORT",
+            min=1,
+            max=65535,
+            help="Port of this computer for the API server.",
+            show_default=f"as before, at first {API_PORT}",
+        ),
     ] = None,
     registry_port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help=f"Port of this computer for the registry; at first {REGISTRY_RELAY}."),
+        typer.Option(
+            metavar="PORT",
+            min=1,
+            max=65535,
+            help="Port of this computer for the registry.",
+            show_default=f"as before, at first {REGISTRY_RELAY}",
+        ),
     ] = None,
     kubeconfig: Annotated[
         Path | None,
@@ -132,7 +150,7 @@ def _bring_about(order: ClusterOrder, nodes: int) -> tuple[Cluster, Sequence[str
     if not read_pools(cluster.pools):
         write_pool(cluster.pools, first_pool(cluster, nodes))
     actions = reconcile(cluster, runner=runner, clock=clock, report=report())
-    machines = [action.name for action in actions if action.deed is not Deed.DELETE]
+    machines = [action.name for action in actions if action.stays]
     if machines and not order.foreign:
         with report().step("Services and names"):
             wait_for(cluster.kubectl(runner))

@@ -25,7 +25,7 @@ app = typer.Typer(
 
 CHECKOUT = Path(__file__).parents[3]
 RootOption = Annotated[
-    Path, typer.Option("--root", help="The checkout whose components/ is meant.", show_default=False)
+    Path, typer.Option("--root", metavar="FOLDER", help="The checkout to work on.", show_default="this one")
 ]
 RoleOption = Annotated[
     Role | None,

@@ -31,11 +31,22 @@ app = typer.Typer(help="The node image.", no_args_is_help=True, rich_markup_mode
 
 KeysOption = Annotated[
     Path | None,
-    typer.Option("--keys", help="A folder with db.key and db.crt to sign with; default: a development pair."),
+    typer.Option(
+        "--keys",
+        metavar="FOLDER",
+        help="Where db.key and db.crt are, to sign with.",
+        show_default="a development pair",
+    ),
 ]
 MirrorOption = Annotated[
     str | None,
-    typer.Option("--mirror", envvar="BEDPLATE_MIRROR", help="Debian mirror; default: the one apt uses here."),
+    typer.Option(
+        "--mirror",
+        metavar="URL",
+        envvar="BEDPLATE_MIRROR",
+        help="The Debian mirror.",
+        show_default="the one that apt uses here",
+    ),
 ]
 
 
@@ -66,7 +77,13 @@ def build(
     *,
     debug: DebugOption = False,
     version: Annotated[
-        str | None, typer.Option("--version", help="Its version; default: as os/version and components/ say.")
+        str | None,
+        typer.Option(
+            "--version",
+            metavar="VERSION",
+            help="Its version, as Bedplate-1.37-amd64-202611.24.0.",
+            show_default="as os/version and components/ say",
+        ),
     ] = None,
     keys: KeysOption = None,
     mirror: MirrorOption = None,
@@ -80,6 +97,8 @@ def build(
     """
     chosen = ImageVersion.parse(version) if version else None
     if dry_run:
+        if keys:
+            own_pair(keys)
         emit(plan(root, version=chosen, keys=keys, debug=debug), output=output)
         return
     image = have_image(root, version=chosen, keys=keys, mirror=mirror, debug=debug)

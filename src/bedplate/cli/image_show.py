@@ -24,7 +24,7 @@ from bedplate.image.tools import Tools, tools_place
 OldArgument = Annotated[str, typer.Argument(metavar="OLD", help="A folder or a version.")]
 NewArgument = Annotated[str, typer.Argument(metavar="NEW", help="Another one.")]
 NewestArgument = Annotated[
-    str | None, typer.Argument(metavar="IMAGE", help="A folder or a version; default: the newest.")
+    str | None, typer.Argument(metavar="IMAGE", help="A folder or a version.", show_default="the newest")
 ]
 OWNERS_NAMED = 3
 DIGEST_CHARACTERS = 64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -13,17 +14,29 @@ from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.clock import SystemClock
 from bedplate.host.run import SystemRunner
 from bedplate.local.cluster import Cluster
-from bedplate.local.pools.plan import MachineAction, plan_machines
-from bedplate.local.pools.reconcile import provider, reconcile
-from bedplate.local.pools.store import find_pool, read_pools, remove_pool, write_pool
+from bedplate.local.pools.plan import MachineAction
+from bedplate.local.pools.reconcile import plan_for, provider, reconcile
+from bedplate.local.pools.store import find_pool, read_pools, remove_pool, replace_pool, write_pool
 from bedplate.model.errors import UserError
-from bedplate.model.pools import NodePool, PoolMode, require_sound, require_system_pool
+from bedplate.model.pools import NodePool, PoolMode, UpgradeSettings, require_sound, require_system_pool
 
 app = typer.Typer(help="Pools of nodes.", no_args_is_help=True, rich_markup_mode=None)
 
-NameOption = Annotated[str, typer.Option("--name", "-n", help="The pool's name.")]
-CountOption = Annotated[int, typer.Option("--node-count", "-c", help="How many nodes it has.")]
+NameOption = Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="The pool's name.")]
+CountOption = Annotated[int, typer.Option("--node-count", "-c", metavar="COUNT", help="How many nodes it has.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")]
+DRAIN_TIMEOUT = UpgradeSettings().drain_timeout_in_minutes
+DrainTimeoutOption = Annotated[
+    int | None,
+    typer.Option(
+        "--drain-timeout",
+        min=1,
+        max=1440,
+        metavar="MINUTES",
+        help="How long each node may take to drain, this time.",
+        show_default="the pool's",
+    ),
+]
 COLUMNS = {
     "Name": "name",
     "OsSku": "os_sku",
@@ -31,6 +44,16 @@ COLUMNS = {
     "Count": "count",
     "Mode": "mode",
     "NodeImageVersion": "node_image_version",
+}
+DETAILS = {
+    **COLUMNS,
+    "NodeLabels": "node_labels",
+    "NodeTaints": "node_taints",
+    "MaxSurge": "upgrade_settings.max_surge",
+    "MaxUnavailable": "upgrade_settings.max_unavailable",
+    "DrainTimeoutInMinutes": "upgrade_settings.drain_timeout_in_minutes",
+    "NodeSoakDurationInMinutes": "upgrade_settings.node_soak_duration_in_minutes",
+    "UndrainableNodeBehavior": "upgrade_settings.undrainable_node_behavior",
 }
 
 
@@ -42,12 +65,17 @@ def add(
     mode: Annotated[PoolMode, typer.Option("--mode", help="System pools carry what the cluster itself needs.")] = (
         PoolMode.USER
     ),
-    labels: Annotated[list[str] | None, typer.Option("--labels", metavar="KEY=VALUE", help="Labels of its nodes.")] = (
-        None
-    ),
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--labels", metavar="KEY=VALUE", help="Labels of its nodes, with commas between."),
+    ] = (None),
     node_taints: Annotated[
-        list[str] | None, typer.Option("--node-taints", metavar="KEY=VALUE:EFFECT", help="Taints of its nodes.")
+        list[str] | None,
+        typer.Option("--node-taints", metavar="KEY=VALUE:EFFECT", help="Taints of its nodes, with commas between."),
     ] = None,
+    drain_timeout: Annotated[
+        int, typer.Option("--drain-timeout", metavar="MINUTES", help="How long each of its nodes may take to drain.")
+    ] = DRAIN_TIMEOUT,
     dry_run: DryRunOption = False,
     output: OutputOption = OutputFormat.table,
 ) -> None:
@@ -58,9 +86,10 @@ def add(
     pool = msgspec.structs.replace(
         cluster.pool(name, count=node_count, mode=mode),
         node_labels=_labels(labels or ()),
-        node_taints=tuple(node_taints or ()),
+        node_taints=tuple(_parts(node_taints or ())),
+        upgrade_settings=UpgradeSettings(drain_timeout_in_minutes=drain_timeout),
     )
-    _make_so(cluster, pool, dry_run=dry_run, output=output)
+    _make_so(cluster, pool, pool.upgrade_settings, dry_run=dry_run, output=output)
 
 
 @app.command(name="list")
@@ -72,7 +101,7 @@ def list_pools(*, output: OutputOption = OutputFormat.table) -> None:
 @app.command()
 def show(*, name: NameOption, output: OutputOption = OutputFormat.table) -> None:
     """Show one pool."""
-    emit(find_pool(the_cluster().pools, name), output=output)
+    emit(find_pool(the_cluster().pools, name), output=output, columns=DETAILS)
 
 
 @app.command()
@@ -80,18 +109,34 @@ def scale(
     *,
     name: NameOption,
     node_count: CountOption,
+    drain_timeout: DrainTimeoutOption = None,
     dry_run: DryRunOption = False,
     output: OutputOption = OutputFormat.table,
 ) -> None:
-    """Change how many nodes a pool has; the newest go first."""
+    """Change how many nodes a pool has.
+
+    When it shrinks, the newest nodes go. They are drained first, as `kubectl
+    drain --ignore-daemonsets --delete-emptydir-data` does; one that cannot be
+    drained in time stops it, and no node goes.
+    """
     cluster = the_cluster()
-    pool = msgspec.structs.replace(find_pool(cluster.pools, name), count=node_count)
-    _make_so(cluster, pool, dry_run=dry_run, output=output)
+    before = find_pool(cluster.pools, name)
+    settings = _settings(before, drain_timeout)
+    _make_so(cluster, msgspec.structs.replace(before, count=node_count), settings, dry_run=dry_run, output=output)
 
 
 @app.command()
-def delete(*, name: NameOption, dry_run: DryRunOption = False, output: OutputOption = OutputFormat.table) -> None:
-    """Delete a pool with its nodes and what is on them."""
+def delete(
+    *,
+    name: NameOption,
+    drain_timeout: DrainTimeoutOption = None,
+    dry_run: DryRunOption = False,
+    output: OutputOption = OutputFormat.table,
+) -> None:
+    """Delete a pool with its nodes and what is on their disks.
+
+    The nodes are drained first, as when a pool is scaled down.
+    """
     cluster = the_cluster()
     gone = find_pool(cluster.pools, name)
     left = [pool for pool in read_pools(cluster.pools) if pool.name != name]
@@ -102,19 +147,37 @@ def delete(*, name: NameOption, dry_run: DryRunOption = False, output: OutputOpt
         return
     with changing(f"deleting node pool {name}"):
         remove_pool(cluster.pools, name)
-        reconcile(cluster, runner=SystemRunner(), clock=SystemClock(), report=report())
+        _reconcile(cluster, _settings(gone, drain_timeout), lambda: write_pool(cluster.pools, gone))
 
 
-def _make_so(cluster: Cluster, pool: NodePool, *, dry_run: bool, output: OutputFormat) -> None:
+def _settings(pool: NodePool, drain_timeout: int | None) -> UpgradeSettings:
+    if drain_timeout is None:
+        return pool.upgrade_settings
+    return msgspec.structs.replace(pool.upgrade_settings, drain_timeout_in_minutes=drain_timeout)
+
+
+def _make_so(
+    cluster: Cluster, pool: NodePool, settings: UpgradeSettings, *, dry_run: bool, output: OutputFormat
+) -> None:
     wanted = [*(each for each in read_pools(cluster.pools) if each.name != pool.name), require_sound(pool)]
     if dry_run:
         _print_plan(cluster, wanted, output)
         return
     with changing(f"changing node pool {pool.name}"):
         _planned(cluster, wanted)  # what cannot be carried out is not kept either
-        write_pool(cluster.pools, pool)
-        reconcile(cluster, runner=SystemRunner(), clock=SystemClock(), report=report())
+        _reconcile(cluster, settings, replace_pool(cluster.pools, pool))
     emit([pool], output=output, columns=COLUMNS)
+
+
+def _reconcile(cluster: Cluster, settings: UpgradeSettings, take_back: Callable[[], None]) -> None:
+    reconcile(
+        cluster,
+        runner=SystemRunner(),
+        clock=SystemClock(),
+        report=report(),
+        settings=settings,
+        take_back=take_back,
+    )
 
 
 def _print_plan(cluster: Cluster, pools: list[NodePool], output: OutputFormat) -> None:
@@ -123,12 +186,18 @@ def _print_plan(cluster: Cluster, pools: list[NodePool], output: OutputFormat) -
 
 
 def _planned(cluster: Cluster, pools: list[NodePool]) -> tuple[MachineAction, ...]:
-    return plan_machines(pools, provider(cluster, SystemRunner()).list())
+    with cluster.api() as api:
+        return plan_for(pools, provider(cluster, SystemRunner()).list(), api)
 
 
-def _labels(texts: list[str] | tuple[str, ...]) -> dict[str, str]:
-    """`key=value` texts, several of them in one with commas between, as a mapping."""
-    pairs = [pair for text in texts for pair in text.split(",") if pair]
+def _parts(texts: Sequence[str]) -> list[str]:
+    """What is written with commas between, or as an option given several times."""
+    return [part for text in texts for part in text.split(",") if part]
+
+
+def _labels(texts: Sequence[str]) -> dict[str, str]:
+    """`key=value` texts as a mapping."""
+    pairs = _parts(texts)
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
         raise UserError(f"{wrong[0]!r} is not a label.", resolution="Write it as key=value.")

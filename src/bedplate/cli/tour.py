@@ -121,7 +121,9 @@ SCENES: tuple[Callable[[Guide], None], ...] = (nodes, content, immutable, worklo
 
 def tour(
     *,
-    record: Annotated[Path | None, typer.Option("--record", help="Write what was shown to this SVG file.")] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="Write what was shown to this SVG file.")
+    ] = None,
 ) -> None:
     """See on the running pool what makes these nodes different.
 

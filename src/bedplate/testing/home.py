@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bedplate.host import sockets
-from bedplate.host.run import ProgramFailed, Runner, SystemRunner
+from bedplate.host.run import Completed, ProgramFailed, Runner, SystemRunner
 from bedplate.local.kubectl import Kubectl
 
 UP_SECONDS = 3600.0
@@ -40,11 +41,18 @@ class Home:
 
     def bedplate(self, *arguments: str) -> str:
         """Run `bedplate` and give what it printed; when it fails, the message has the machines' consoles."""
-        argv = [sys.executable, "-m", "bedplate.cli", *arguments]
         try:
-            return self.runner.run(argv, env={"XDG_STATE_HOME": str(self.state)}, seconds=UP_SECONDS).text
+            return self._run(arguments, code=0).text
         except ProgramFailed as problem:
             raise AssertionError(f"{problem.details}\n{self.consoles()}") from problem
+
+    def refusal(self, *arguments: str, code: int) -> str:
+        """Run `bedplate`, which has to end with `code`, and give what it said about it."""
+        return self._run(arguments, code=code).stderr.decode()
+
+    def _run(self, arguments: Sequence[str], *, code: int) -> Completed:
+        argv = [sys.executable, "-m", "bedplate.cli", *arguments]
+        return self.runner.run(argv, env={"XDG_STATE_HOME": str(self.state)}, ok=(code,), seconds=UP_SECONDS)
 
     def kubectl(self, *arguments: str, stdin: bytes | None = None) -> str:
         """Run `kubectl` as the cluster's administrator and give what it printed."""

@@ -24,8 +24,15 @@ class Metadata(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+class Spec(msgspec.Struct, frozen=True):
+    """`unschedulable` is what `kubectl cordon` sets."""
+
+    unschedulable: bool = False
+
+
 class Node(msgspec.Struct, frozen=True):
     metadata: Metadata = Metadata()
+    spec: Spec = Spec()
     status: Status = Status()
 
     def condition(self, kind: str) -> Condition | None:

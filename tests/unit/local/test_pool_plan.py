@@ -36,14 +36,44 @@ def test_a_new_pool_gets_the_lowest_numbers_that_are_free() -> None:
 def test_a_pool_that_shrinks_loses_its_newest_machine_first() -> None:
     plan = plan_machines([pool("system", 1)], [machine(2), machine(1)])
     assert plan == (
+        MachineAction(Deed.DRAIN, "system-2", 2, "system", "before it goes: pool system has count 1"),
         MachineAction(Deed.DELETE, "system-2", 2, "system", "pool system has count 1"),
         MachineAction(Deed.KEEP, "system-1", 1, "system", "it runs"),
     )
 
 
 def test_machines_of_a_pool_that_is_gone_go_too() -> None:
-    (action,) = plan_machines([], [machine(1, "burst")])
-    assert (action.deed, action.reason) == (Deed.DELETE, "there is no pool burst any more")
+    drain, delete = plan_machines([], [machine(1, "burst")])
+    assert (drain.deed, drain.reason) == (Deed.DRAIN, "before it goes: there is no pool burst any more")
+    assert (delete.deed, delete.reason) == (Deed.DELETE, "there is no pool burst any more")
+
+
+def test_all_nodes_are_drained_before_the_first_machine_goes() -> None:
+    plan = plan_machines([pool("system", 1)], [machine(1), machine(2), machine(3)])
+    assert [(action.deed, action.number) for action in plan] == [
+        (Deed.DRAIN, 2),
+        (Deed.DRAIN, 3),
+        (Deed.DELETE, 2),
+        (Deed.DELETE, 3),
+        (Deed.KEEP, 1),
+    ]
+
+
+def test_a_machine_that_is_off_goes_undrained() -> None:
+    (action,) = plan_machines([], [machine(1, state=MachineState.STOPPED)])
+    assert action.deed is Deed.DELETE
+    assert action.reason == "there is no pool system any more; it is off, so not drained"
+
+
+def test_a_node_that_is_not_ready_goes_undrained() -> None:
+    (action,) = plan_machines([], [machine(1)], lost={"system-1": "has not joined yet"})
+    assert action.deed is Deed.DELETE
+    assert action.reason.endswith("; its node is not Ready, so not drained (has not joined yet)")
+
+
+def test_a_node_that_stays_is_not_drained_for_being_lost() -> None:
+    (action,) = plan_machines([pool("system", 1)], [machine(1)], lost={"system-1": "lost"})
+    assert (action.deed, action.stays) == (Deed.KEEP, True)
 
 
 def test_a_machine_that_is_off_is_switched_on() -> None:
@@ -66,7 +96,10 @@ def test_every_pool_ends_with_its_count_and_no_number_is_given_twice(
     plan = plan_machines(
         [pool(name, count) for name, count in counts.items()], [machine(n, name) for n, name in there.items()]
     )
-    alive = [action for action in plan if action.deed is not Deed.DELETE]
+    alive = [action for action in plan if action.stays]
+    assert {action.name for action in plan if action.deed is Deed.DRAIN} == {
+        action.name for action in plan if action.deed is Deed.DELETE
+    }
     assert {name: sum(action.pool == name for action in alive) for name in counts} == counts
     assert len({action.number for action in alive}) == len(alive)
     assert {action.name for action in plan} >= {f"{name}-{number}" for number, name in there.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bedplate.local.pools.store import find_pool, read_pools, remove_pool, write_pool
+from bedplate.local.pools.store import find_pool, read_pools, remove_pool, replace_pool, write_pool
 from bedplate.model.errors import OurError, UserError
 from bedplate.model.pools import NodePool, PoolMode
 
@@ -56,6 +56,21 @@ def test_a_removed_pool_is_gone_and_the_others_stay(tmp_path: Path) -> None:
     write_pool(tmp_path, SYSTEM)
     write_pool(tmp_path, BURST)
     remove_pool(tmp_path, "burst")
+    assert read_pools(tmp_path) == (SYSTEM,)
+
+
+def test_a_change_can_be_taken_back(tmp_path: Path) -> None:
+    write_pool(tmp_path, SYSTEM)
+    larger = msgspec.structs.replace(SYSTEM, count=3)
+    take_back = replace_pool(tmp_path, larger)
+    assert read_pools(tmp_path) == (larger,)
+    take_back()
+    assert read_pools(tmp_path) == (SYSTEM,)
+
+
+def test_a_new_pool_can_be_taken_back(tmp_path: Path) -> None:
+    write_pool(tmp_path, SYSTEM)
+    replace_pool(tmp_path, BURST)()
     assert read_pools(tmp_path) == (SYSTEM,)
 
 

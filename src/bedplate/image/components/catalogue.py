@@ -86,7 +86,8 @@ def read_catalogue(folder: Path) -> tuple[Component, ...]:
     files = sorted(folder.glob("*/component.toml"))
     if not files:
         raise UserError(
-            f"There are no components in {folder}.", resolution="Run this in a checkout of Bedplate, or name one."
+            f"There are no components in {folder}.",
+            resolution="Run this in a checkout of Bedplate, or name one with --root.",
         )
     return tuple(read_component(file.parent) for file in files)
 

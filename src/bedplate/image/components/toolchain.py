@@ -45,7 +45,7 @@ def read_toolchain(components: Path) -> Toolchain:
         return msgspec.toml.decode(file.read_text(), type=Toolchain)
     except FileNotFoundError as problem:
         raise UserError(
-            f"{file} is missing.", resolution="Run this in a checkout of Bedplate, or name one."
+            f"{file} is missing.", resolution="Run this in a checkout of Bedplate, or name one with --root."
         ) from problem
     except msgspec.DecodeError as problem:
         raise UserError(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 
 import httpx
 
@@ -13,6 +13,8 @@ from bedplate.wire.node import Node, read_nodes
 
 NODES = "/api/v1/nodes"
 POLL_SECONDS = 0.5
+EVER = datetime.min.replace(tzinfo=UTC)
+"""For a machine that ran before: what its node says counts, however long ago it said it first."""
 
 
 def not_ready(document: bytes, since: Mapping[str, datetime]) -> dict[str, str]:
@@ -35,6 +37,14 @@ def _why(node: Node | None, since: datetime) -> str:
     if ready is None or told is None or told < since.replace(microsecond=0):
         return "has not told its state since it was switched on"
     return "" if ready.status == "True" else ready.message or f"Ready is {ready.status}"
+
+
+def lost_nodes(api: httpx.Client, names: Iterable[str]) -> dict[str, str]:
+    """Of these nodes, those that are not Ready, each with why. Raises `PeerError` when the API server does not say."""
+    try:
+        return not_ready(api.get(NODES).raise_for_status().content, dict.fromkeys(names, EVER))
+    except httpx.HTTPError as problem:
+        raise PeerError("The API server cannot be asked for its nodes.", details=str(problem)) from problem
 
 
 def wait_for_nodes(

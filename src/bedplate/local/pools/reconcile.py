@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
+
+import httpx
 
 from bedplate.host.clock import Clock
 from bedplate.host.report import Report
@@ -12,15 +14,18 @@ from bedplate.host.run import Runner
 from bedplate.local.cluster import Cluster
 from bedplate.local.machines.firmware import find_firmware
 from bedplate.local.machines.provider import LocalProvider
+from bedplate.local.pools.drain import Drainer
 from bedplate.local.pools.joining import join_target, require_free_names
-from bedplate.local.pools.nodes import wait_for_nodes
+from bedplate.local.pools.nodes import EVER, lost_nodes, wait_for_nodes
 from bedplate.local.pools.plan import Deed, MachineAction, plan_machines
 from bedplate.local.pools.scale import Scaler
 from bedplate.local.pools.store import read_pools
 from bedplate.model.errors import UserError
-from bedplate.model.machines import MachineProvider
+from bedplate.model.machines import Machine, MachineProvider
+from bedplate.model.pools import NodePool, UpgradeSettings
 
 READY_SECONDS = 600.0
+DEFAULTS = UpgradeSettings()
 
 
 def provider(cluster: Cluster, runner: Runner) -> LocalProvider:
@@ -36,15 +41,37 @@ def provider(cluster: Cluster, runner: Runner) -> LocalProvider:
     )
 
 
+def plan_for(pools: Sequence[NodePool], machines: Sequence[Machine], api: httpx.Client) -> tuple[MachineAction, ...]:
+    """What would be done; the API server is asked only when there is a node to drain, whether that can be."""
+    plan = plan_machines(pools, machines)
+    drained = [action.name for action in plan if action.deed is Deed.DRAIN]
+    return plan_machines(pools, machines, lost=lost_nodes(api, drained)) if drained else plan
+
+
+def nothing() -> None:
+    """Nothing to take back."""
+
+
 def reconcile(
-    cluster: Cluster, *, runner: Runner, clock: Clock, report: Report, machines: MachineProvider | None = None
+    cluster: Cluster,
+    *,
+    runner: Runner,
+    clock: Clock,
+    report: Report,
+    machines: MachineProvider | None = None,
+    settings: UpgradeSettings = DEFAULTS,
+    take_back: Callable[[], None] = nothing,
 ) -> tuple[MachineAction, ...]:
-    """Make `machines`, the cluster's own by default, what its pools say; what was done, once every node is Ready."""
+    """Make `machines`, the cluster's own by default, what its pools say; what was done, once every node is Ready.
+
+    `settings` are for the nodes that go. When those cannot be drained, `take_back` is called: nothing was deleted,
+    and unless the pools are again as they were, the next change would wait for the same pods.
+    """
     machines = machines or provider(cluster, runner)
     pools = {pool.name: pool for pool in read_pools(cluster.pools)}
-    actions = plan_machines(tuple(pools.values()), machines.list())
     started = clock.now()
     with cluster.api() as api:
+        actions = plan_for(tuple(pools.values()), machines.list(), api)
         if cluster.order.foreign:
             require_free_names(api, actions)
         scaler = Scaler(
@@ -54,6 +81,10 @@ def reconcile(
             folder=cluster.folder,
             image=lambda version: _image(cluster, version),
         )
+        going = [action.name for action in actions if action.deed is Deed.DRAIN]
+        if going:
+            drainer = Drainer(cluster.kubectl(runner), api, clock, settings)
+            _drain(drainer, going, report, take_back)
         if any(action.deed is not Deed.KEEP for action in actions):
             with report.step("Machines") as step:
                 scaler.carry_out(actions, pools)
@@ -61,9 +92,19 @@ def reconcile(
         else:
             report.skipped("Machines", summary(actions))
         with report.step("Nodes") as step:
-            since = {each.name: _since(each, started) for each in actions if each.deed is not Deed.DELETE}
+            since = {each.name: _since(each, started) for each in actions if each.stays}
             wait_for_nodes(api, since, clock, seconds=READY_SECONDS, tell=step.note)
     return actions
+
+
+def _drain(drainer: Drainer, names: Sequence[str], report: Report, take_back: Callable[[], None]) -> None:
+    try:
+        with report.step("Drain") as step:
+            drainer.drain(names, step.note)
+            step.note(", ".join(names))
+    except BaseException:
+        take_back()
+        raise
 
 
 def summary(actions: Sequence[MachineAction]) -> str:
@@ -74,7 +115,7 @@ def summary(actions: Sequence[MachineAction]) -> str:
 
 def _since(action: MachineAction, started: datetime) -> datetime:
     """From when on a node's word counts: a machine that ran before may have said it long ago."""
-    return datetime.min.replace(tzinfo=UTC) if action.deed is Deed.KEEP else started
+    return EVER if action.deed is Deed.KEEP else started
 
 
 def _image(cluster: Cluster, version: str) -> Path:

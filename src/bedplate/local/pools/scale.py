@@ -35,9 +35,12 @@ class Scaler:
     image: Callable[[str], Path]
 
     def carry_out(self, actions: Iterable[MachineAction], pools: Mapping[str, NodePool]) -> None:
-        """Do what the plan says. The approver is told of every machine before one starts."""
+        """Do what the plan says with machines, whose nodes are drained by now.
+
+        The approver is told of every machine before one starts.
+        """
         actions = tuple(actions)
-        alive = {each.name: network.address(each.number) for each in actions if each.deed is not Deed.DELETE}
+        alive = {each.name: network.address(each.number) for each in actions if each.stays}
         write_known_machines(self.folder, alive)
         for action in actions:
             match action.deed:
@@ -48,7 +51,7 @@ class Scaler:
                     self.provider.power(action.name, Power.ON)
                 case Deed.CREATE:
                     self.provider.create(self._order(action, pools[action.pool]))
-                case Deed.KEEP:
+                case Deed.KEEP | Deed.DRAIN:
                     pass
 
     def _order(self, action: MachineAction, pool: NodePool) -> MachineOrder:

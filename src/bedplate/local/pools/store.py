@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,15 @@ def write_pool(folder: Path, pool: NodePool) -> None:
     """Keep the pool, if it is sound; `UserError` with all that is wrong if it is not."""
     text = msgspec.json.format(msgspec.json.encode(require_sound(pool)), indent=2)
     write_atomically(folder / f"{pool.name}.json", text + b"\n")
+
+
+def replace_pool(folder: Path, pool: NodePool) -> Callable[[], None]:
+    """Keep the pool as `write_pool` does. Calling what comes back makes that undone."""
+    before = [each for each in read_pools(folder) if each.name == pool.name]
+    write_pool(folder, pool)
+    if before:
+        return lambda: write_pool(folder, before[0])
+    return lambda: remove_pool(folder, pool.name)
 
 
 def remove_pool(folder: Path, name: str) -> None:
