@@ -95,6 +95,11 @@ def test_a_name_that_nobody_has_does_not_resolve() -> None:
     assert not PEERS.resolves("nobody.invalid")
 
 
+def test_what_cannot_be_a_name_does_not_resolve() -> None:
+    assert PEERS.get("https://a..b/", Caller()).reach is Reach.NO_NAME
+    assert not PEERS.resolves("a..b")
+
+
 def test_an_address_is_its_own_name() -> None:
     assert PEERS.resolves("127.0.0.1")
 

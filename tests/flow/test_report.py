@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from base64 import b64encode
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -40,6 +41,7 @@ def certificate(start: datetime) -> bytes:
     return signed.public_bytes(serialization.Encoding.PEM)
 
 
+SYSTEM = Path(__file__).parents[2] / "os/usr/lib/systemd/system"
 AUTHORITY = certificate(START - YEAR)
 
 
@@ -84,8 +86,8 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def kubeconfig(*, token: str) -> bytes:
-    return bootstrap_kubeconfig(cluster="local", server=SERVER, authority=AUTHORITY, token=token)
+def kubeconfig(*, token: str, server: str = SERVER, authority: bytes = AUTHORITY) -> bytes:
+    return bootstrap_kubeconfig(cluster="local", server=server, authority=authority, token=token)
 
 
 def node_object(ready: str, message: str = "") -> Answer:
@@ -133,6 +135,25 @@ def test_a_node_without_a_cluster_asks_nobody_for_one(tmp_path: Path) -> None:
 def test_a_credential_that_is_no_kubeconfig_is_named(world: World) -> None:
     world.put("etc/kubernetes/bootstrap-kubelet.conf", b"clusters: 3")
     assert world.gather().unreadable.startswith("bootstrap-kubelet.conf: ")
+
+
+@pytest.mark.parametrize("authority", [ssl.PEM_cert_to_DER_cert(AUTHORITY.decode()), b"none"], ids=["DER", "text"])
+def test_an_authority_that_is_not_in_pem_is_named(world: World, authority: bytes) -> None:
+    world.put("etc/kubernetes/bootstrap-kubelet.conf", kubeconfig(token="a", authority=authority))
+    facts = world.gather()
+    assert facts.unreadable == "bootstrap-kubelet.conf: the cluster's CA is not in PEM"
+    assert facts.api is None
+
+
+@pytest.mark.parametrize("server", ["https://[::1", "https://:6443", "10.75.0.1:6443", "https://a:port"])
+def test_a_server_whose_address_is_none_is_no_server(world: World, server: str) -> None:
+    world.put("etc/kubernetes/bootstrap-kubelet.conf", kubeconfig(token="a", server=server))
+    assert world.gather().server is None
+
+
+def test_a_report_that_fails_is_started_again() -> None:
+    unit = (SYSTEM / "bedplate-report.service").read_text().splitlines()
+    assert "Restart=on-failure" in unit
 
 
 def test_a_half_written_certificate_is_none(world: World) -> None:

@@ -52,7 +52,7 @@ class SystemPeers:
     def resolves(self, name: str) -> bool:
         try:
             return bool(socket.getaddrinfo(name, None))
-        except OSError:
+        except (OSError, UnicodeError):  # UnicodeError: no name at all, such as `a..b`
             return False
 
     def get(self, url: str, caller: Caller) -> Answer:
@@ -60,6 +60,8 @@ class SystemPeers:
             return _get(url, caller)
         except socket.gaierror as problem:
             return Answer(Reach.NO_NAME, details=problem.strerror or str(problem))
+        except UnicodeError as problem:
+            return Answer(Reach.NO_NAME, details=str(problem))
         except ssl.SSLCertVerificationError as problem:
             return Answer(Reach.UNTRUSTED, details=problem.verify_message)
         except TimeoutError:

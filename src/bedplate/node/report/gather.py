@@ -163,8 +163,8 @@ class Node:
 
 def named_server(access: Access) -> Server | None:
     """The server that a kubeconfig names; None when its address is none."""
-    parts = urlsplit(access.server)
     try:
+        parts = urlsplit(access.server)
         port = parts.port or PORTS[parts.scheme]
     except (KeyError, ValueError):
         return None
