@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from bedplate.host.run import Completed
 from bedplate.local.kubeconfig import bootstrap_kubeconfig
 from bedplate.model.network import Answer, Caller, Reach
-from bedplate.node.report.facts import BadUnit, Facts, NodeState, Request, Server
+from bedplate.node.report.facts import BadUnit, Facts, NodeState, NoState, Request, Server
 from bedplate.node.report.gather import CERTIFICATE, HEALTH, NAME_SERVERS, REQUESTS, SYNCHRONISED, Node
 from bedplate.node.report.watch import EVERY_SECONDS, watch
 from bedplate.testing.clock import START, FakeClock
@@ -212,15 +213,41 @@ def test_failed_and_restarting_units_come_with_their_last_words(world: World) ->
     )
 
 
-def test_units_are_left_out_when_nobody_tells_of_them(world: World) -> None:
-    world.runner = FakeRunner(lambda argv: completed(argv, code=1))
-    assert world.gather().units == ()
+@pytest.mark.parametrize(
+    "systemctl",
+    [lambda argv: completed(argv, code=1), lambda argv: completed(argv, stdout=b"busy")],
+    ids=["fails", "says something else"],
+)
+def test_nobody_telling_of_units_is_not_the_same_as_no_bad_unit(
+    world: World, systemctl: Callable[[tuple[str, ...]], Completed]
+) -> None:
+    world.runner = FakeRunner(systemctl)
+    assert world.gather().units is None
 
 
 def test_the_node_says_of_itself_what_the_cluster_says(world: World) -> None:
     world.join()
     world.answer("/api/v1/nodes/n1", node_object("False", "no pod network"))
     assert world.gather().state == NodeState(ready=False, message="no pod network")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(Reach.ANSWERED, 404), NoState.UNREGISTERED),
+        (Answer(Reach.ANSWERED, 403), NoState.UNKNOWN),
+        (Answer(Reach.ANSWERED, 500), NoState.UNKNOWN),
+        (Answer(Reach.ANSWERED, 200, b"{"), NoState.UNKNOWN),
+        (Answer(Reach.SILENT), NoState.UNKNOWN),
+        (Answer(Reach.ANSWERED, 200, b'{"kind": "Node"}'), NodeState(ready=False)),
+    ],
+)
+def test_only_an_api_server_that_knows_no_such_node_makes_it_unregistered(
+    world: World, answer: Answer, expected: NodeState | NoState
+) -> None:
+    world.join()
+    world.answer("/api/v1/nodes/n1", answer)
+    assert world.gather().state == expected
 
 
 class Story:
