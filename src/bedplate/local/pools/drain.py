@@ -65,15 +65,13 @@ class Drainer:
 
     def _empty(self, name: str, tell: Callable[[str], None]) -> None:
         minutes = self.settings.drain_timeout_in_minutes
-        last: list[Completed] = []
 
         def missing() -> str:
-            left = self._holdouts(name)
-            tell(_told(name, left))
-            last[:] = [self._try(name)]
-            if last[0].code == 0 or lost_nodes(self.api, [name]):
+            tell(_told(name, self._holdouts(name)))
+            done = self._try(name)
+            if done.code == 0 or lost_nodes(self.api, [name]):
                 return ""
-            return "\n".join(map(str, self._holdouts(name))) or _words(last[0])
+            return "\n".join(map(str, self._holdouts(name))) or _words(done)
 
         waited = wait_until(missing, self.clock, seconds=60.0 * minutes, every=AGAIN_SECONDS)
         if waited.missing:
@@ -134,7 +132,7 @@ class Drainer:
 
 
 def _told(name: str, left: Sequence[Holdout]) -> str:
-    """The node and what it waits for: the first pod by name, since a line holds no more."""
+    """The node and what it waits for: the first pod and how many more, since a line holds no more."""
     if not left:
         return name
     more = f", and {len(left) - 1} more" if len(left) > 1 else ""
