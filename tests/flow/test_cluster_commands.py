@@ -11,11 +11,14 @@ import msgspec
 import pytest
 
 from bedplate.cli.main import main
+from bedplate.host.clock import SystemClock
+from bedplate.host.locks import alone
 from bedplate.local.cell.client import find_cell, open_cell
 from bedplate.local.cluster import RECORD, ClusterOrder
 from bedplate.local.machines.firmware import CODE, FOLDER
 from bedplate.local.machines.qemu import CONSOLE, Accelerator
 from bedplate.local.machines.records import MachineRecord, encode
+from bedplate.local.pki import ensure_pki
 from bedplate.local.pools.store import read_pools, write_pool
 from bedplate.model.pools import NodePool, PoolMode
 from tests.flow.test_cell import namespaces_work
@@ -55,6 +58,7 @@ class Local:
             accelerator=Accelerator.TCG,
             api_port=26443,
         )
+        ensure_pki(self.folder / "pki", SystemClock())
         (self.folder / RECORD).write_bytes(msgspec.json.encode(order, enc_hook=str))
         for old in (self.folder / "pools").glob("*"):
             old.unlink()
@@ -193,6 +197,26 @@ def test_a_dry_run_of_deleting_names_the_machines_that_go(local: Local, capsys: 
     told = {(row["name"], row["deed"]): row["reason"] for row in rows(capsys)}
     assert told["system-1", "delete"] == "there is no pool system any more; it is off, so not drained"
     assert len(local.pools()) == 2
+
+
+@pytest.mark.parametrize("command", ["add", "scale", "delete"])
+def test_pools_are_not_looked_at_while_another_command_may_change_them(
+    local: Local, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (local.folder / "pools/system.json").write_bytes(b"{")
+    count = [] if command == "delete" else ["--node-count=1"]
+    with alone(local.folder.parent / "local.lock", doing="changing pools"):
+        assert main(["nodepool", command, "--name=x", *count]) == 2
+    assert "(changing pools) is in the way." in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("command", [["nodepool", "list"], ["nodepool", "show", "--name=system"], ["node", "list"]])
+def test_looking_makes_no_certificate(local: Local, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    certificate = local.folder / "pki/admin.crt"
+    certificate.unlink()
+    assert main(command) == 70
+    assert not certificate.exists()
+    assert "it makes them anew" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_pool_file_that_is_damaged_is_named(local: Local, capsys: pytest.CaptureFixture[str]) -> None:

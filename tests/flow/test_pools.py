@@ -16,6 +16,7 @@ from bedplate.local.cell.client import OpenCell
 from bedplate.local.cell.network import address
 from bedplate.local.cluster import Cluster, ClusterOrder, own_plane
 from bedplate.local.machines.qemu import Accelerator
+from bedplate.local.pki import ensure_pki
 from bedplate.local.pools.plan import Deed, MachineAction
 from bedplate.local.pools.reconcile import nothing, reconcile, summary
 from bedplate.local.pools.store import read_pools, remove_pool, replace_pool, write_pool
@@ -88,7 +89,8 @@ class Stage:
             coredns="1.14.7",
             accelerator=Accelerator.TCG,
         )
-        self.cluster = InMemory(folder, order, OpenCell(folder, {}), own_plane(folder, order, self.clock), self.nodes)
+        pki = ensure_pki(folder / "pki", self.clock)
+        self.cluster = InMemory(folder, order, OpenCell(folder, {}), own_plane(folder, order, pki), self.nodes)
 
     def reconcile(self, take_back: Callable[[], None] = nothing) -> tuple[MachineAction, ...]:
         return reconcile(

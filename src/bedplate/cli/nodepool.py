@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Annotated
 
 import msgspec
@@ -80,16 +81,16 @@ def add(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Add a pool, and wait until its nodes are Ready."""
-    cluster = the_cluster()
-    if name in {pool.name for pool in read_pools(cluster.pools)}:
-        raise UserError(f"There is a node pool {name} already.", resolution="Scale it, or choose another name.")
-    pool = msgspec.structs.replace(
-        cluster.pool(name, count=node_count, mode=mode),
-        node_labels=_labels(labels or ()),
-        node_taints=tuple(_parts(node_taints or ())),
-        upgrade_settings=UpgradeSettings(drain_timeout_in_minutes=drain_timeout),
-    )
-    _make_so(cluster, pool, pool.upgrade_settings, dry_run=dry_run, output=output)
+    with _changing(f"adding node pool {name}", dry_run=dry_run) as cluster:
+        if name in {pool.name for pool in read_pools(cluster.pools)}:
+            raise UserError(f"There is a node pool {name} already.", resolution="Scale it, or choose another name.")
+        pool = msgspec.structs.replace(
+            cluster.pool(name, count=node_count, mode=mode),
+            node_labels=_labels(labels or ()),
+            node_taints=tuple(_parts(node_taints or ())),
+            upgrade_settings=UpgradeSettings(drain_timeout_in_minutes=drain_timeout),
+        )
+        _make_so(cluster, pool, pool.upgrade_settings, dry_run=dry_run, output=output)
 
 
 @app.command(name="list")
@@ -119,10 +120,10 @@ def scale(
     drain --ignore-daemonsets --delete-emptydir-data` does; one that cannot be
     drained in time stops it, and no node goes.
     """
-    cluster = the_cluster()
-    before = find_pool(cluster.pools, name)
-    settings = _settings(before, drain_timeout)
-    _make_so(cluster, msgspec.structs.replace(before, count=node_count), settings, dry_run=dry_run, output=output)
+    with _changing(f"scaling node pool {name}", dry_run=dry_run) as cluster:
+        before = find_pool(cluster.pools, name)
+        settings = _settings(before, drain_timeout)
+        _make_so(cluster, msgspec.structs.replace(before, count=node_count), settings, dry_run=dry_run, output=output)
 
 
 @app.command()
@@ -137,17 +138,23 @@ def delete(
 
     The nodes are drained first, as when a pool is scaled down.
     """
-    cluster = the_cluster()
-    gone = find_pool(cluster.pools, name)
-    left = [pool for pool in read_pools(cluster.pools) if pool.name != name]
-    if gone.mode is PoolMode.SYSTEM:
-        require_system_pool(left)
-    if dry_run:
-        _print_plan(cluster, left, output)
-        return
-    with changing(f"deleting node pool {name}"):
+    with _changing(f"deleting node pool {name}", dry_run=dry_run) as cluster:
+        gone = find_pool(cluster.pools, name)
+        left = [pool for pool in read_pools(cluster.pools) if pool.name != name]
+        if gone.mode is PoolMode.SYSTEM:
+            require_system_pool(left)
+        if dry_run:
+            _print_plan(cluster, left, output)
+            return
         remove_pool(cluster.pools, name)
         _reconcile(cluster, _settings(gone, drain_timeout), lambda: write_pool(cluster.pools, gone))
+
+
+@contextmanager
+def _changing(doing: str, *, dry_run: bool) -> Iterator[Cluster]:
+    """The cluster, held unless nothing will change. What is decided from its pools is decided inside."""
+    with nullcontext() if dry_run else changing(doing):
+        yield the_cluster()
 
 
 def _settings(pool: NodePool, drain_timeout: int | None) -> UpgradeSettings:
@@ -163,9 +170,8 @@ def _make_so(
     if dry_run:
         _print_plan(cluster, wanted, output)
         return
-    with changing(f"changing node pool {pool.name}"):
-        _planned(cluster, wanted)  # what cannot be carried out is not kept either
-        _reconcile(cluster, settings, replace_pool(cluster.pools, pool))
+    _planned(cluster, wanted)  # what cannot be carried out is not kept either
+    _reconcile(cluster, settings, replace_pool(cluster.pools, pool))
     emit([pool], output=output, columns=COLUMNS)
 
 

@@ -27,7 +27,7 @@ from bedplate.local.foreign.record import Foreign
 from bedplate.local.kubectl import Kubectl
 from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.oci import Image
-from bedplate.local.pki import ensure_pki
+from bedplate.local.pki import Pki, ensure_pki, read_pki
 from bedplate.local.setup import api_client, wait_ready, write_admin_kubeconfigs, write_kubeconfigs
 from bedplate.model.errors import OurError, UserError
 from bedplate.model.plans import Action, Verb
@@ -133,7 +133,7 @@ def open_cluster(folder: Path, clock: Clock) -> Cluster:
     if cell is None:
         raise UserError("The local cluster is not up.", resolution="Start it with `bedplate cluster up`.")
     order = read_order(folder)
-    return Cluster(folder, order, cell, own_plane(folder, order, clock))
+    return Cluster(folder, order, cell, None if order.foreign else own_plane(folder, order, read_pki(_pki(folder))))
 
 
 def read_order(folder: Path) -> ClusterOrder:
@@ -177,17 +177,19 @@ def _decode_path(kind: type, value: object) -> Path:
     raise NotImplementedError(kind)
 
 
-def own_plane(folder: Path, order: ClusterOrder, clock: Clock) -> ControlPlane | None:
-    """The control plane as values, if it is ours; makes certificates where they are missing or end soon."""
-    if order.foreign:
-        return None
+def _pki(folder: Path) -> Path:
+    return folder / "pki"
+
+
+def own_plane(folder: Path, order: ClusterOrder, pki: Pki) -> ControlPlane:
+    """The control plane as values, where it is ours."""
     programs = Programs(
         etcd=order.programs["etcd"],
         kube_apiserver=order.programs["kube-apiserver"],
         kube_controller_manager=order.programs["kube-controller-manager"],
         kube_scheduler=order.programs["kube-scheduler"],
     )
-    return ControlPlane(folder, programs, ensure_pki(folder / "pki", clock))
+    return ControlPlane(folder, programs, pki)
 
 
 def bring_up(folder: Path, order: ClusterOrder, *, runner: Runner, clock: Clock, report: Report) -> Cluster:
@@ -225,7 +227,7 @@ def addon_values(cluster: Cluster) -> dict[str, str]:
 
 
 def _start(folder: Path, order: ClusterOrder, clock: Clock) -> Cluster:
-    plane = own_plane(folder, order, clock)
+    plane = None if order.foreign else own_plane(folder, order, ensure_pki(_pki(folder), clock))
     write_atomically(folder / RECORD, msgspec.json.encode(order, enc_hook=str))
     registry.write_registry_config(folder)
     relays = {order.registry_port: f"{GATEWAY}:{REGISTRY_PORT}"}

@@ -27,6 +27,7 @@ from bedplate.local.certificates import (
     public_pem,
     why_replace,
 )
+from bedplate.model.errors import OurError
 from bedplate.model.plans import Action, Verb
 
 CLUSTER, FRONT_PROXY, ETCD = "ca", "front-proxy-ca", "etcd-ca"
@@ -83,6 +84,21 @@ class Pki:
     @property
     def service_account_public(self) -> Path:
         return self.folder / f"{SERVICE_ACCOUNTS}.pub"
+
+
+def read_pki(folder: Path) -> Pki:
+    """The certificates that `ensure_pki` made. Raises `OurError` when a file is missing; writes nothing."""
+    pki = Pki(folder)
+    names = (*AUTHORITIES, *LEAVES)
+    files = (*map(pki.certificate, names), *map(pki.key, names), pki.key(SERVICE_ACCOUNTS), pki.service_account_public)
+    missing = [path.name for path in files if not path.is_file()]
+    if missing:
+        raise OurError(
+            f"Certificates of the cluster are missing in {folder}.",
+            details=", ".join(missing),
+            resolution="Run `bedplate cluster up`: it makes them anew.",
+        )
+    return pki
 
 
 def ensure_pki(folder: Path, clock: Clock, *, api_names: Sequence[str] = (), api_addresses: Sequence[str] = ()) -> Pki:
