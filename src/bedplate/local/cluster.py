@@ -229,9 +229,10 @@ def addon_values(cluster: Cluster) -> dict[str, str]:
 def _start(folder: Path, order: ClusterOrder, clock: Clock) -> Cluster:
     plane = None if order.foreign else own_plane(folder, order, ensure_pki(_pki(folder), clock))
     write_atomically(folder / RECORD, msgspec.json.encode(order, enc_hook=str))
-    registry.write_registry_config(folder)
-    relays = {order.registry_port: f"{GATEWAY}:{REGISTRY_PORT}"}
-    specs = [registry.registry_process(folder)]
+    for instance in registry.INSTANCES:
+        registry.write_registry_config(folder, instance)
+    relays = {order.registry_port: f"{registry.TAKES.host}:{REGISTRY_PORT}"}
+    specs = [registry.registry_process(folder, instance) for instance in registry.INSTANCES]
     if plane:
         write_kubeconfigs(plane, cluster=order.name)
         write_admin_kubeconfigs(plane.pki, folder, cluster=order.name, relay=order.server)
