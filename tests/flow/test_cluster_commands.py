@@ -241,6 +241,13 @@ def test_what_runs_is_listed(local: Local, capsys: pytest.CaptureFixture[str]) -
     assert rows(capsys) == []
 
 
+def test_clusters_are_for_their_owner_alone(local: Local) -> None:
+    clusters = local.folder.parent
+    clusters.chmod(0o755)
+    assert main(["nodepool", "delete", "--name=ghost"]) == 2
+    assert clusters.stat().st_mode & 0o777 == 0o700
+
+
 def test_down_ends_the_cell_and_all_removes_what_it_had(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cluster", "down"]) == 0
     assert find_cell(local.folder / "cell") is None

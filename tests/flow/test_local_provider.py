@@ -82,6 +82,7 @@ def test_secrets_are_for_their_owner_alone_and_not_in_the_record(provider: Local
     secret = folder / "credentials/bedplate.kubelet-bootstrap"
     assert (secret.read_bytes(), secret.stat().st_mode & 0o777) == (SECRET, 0o600)
     assert (folder / "credentials").stat().st_mode & 0o777 == 0o700
+    assert folder.stat().st_mode & 0o777 == 0o700  # and with it the disk, whose files QEMU makes for all to read
     assert SECRET not in (folder / "machine.json").read_bytes()
 
 

@@ -37,7 +37,11 @@ def the_cluster() -> Cluster:
 @contextmanager
 def changing(doing: str) -> Iterator[None]:
     """Hold the cluster for a block: two commands that change it at once would undo each other's work."""
-    with alone(cluster_folder().parent / f"{NAME}.lock", doing=doing):
+    clusters = cluster_folder().parent
+    # Whatever is in there, disks with the keys of nodes among it, is for its owner alone.
+    clusters.mkdir(parents=True, exist_ok=True)
+    clusters.chmod(0o700)
+    with alone(clusters / f"{NAME}.lock", doing=doing):
         yield
 
 

@@ -137,6 +137,7 @@ class LocalProvider:
         self._command(record)
         remove_leftovers(self.folder / order.name)
         with folder_in_one_step(self.folder / order.name) as scratch:
+            scratch.chmod(0o700)  # the disk gets the node's keys, and what its pods keep
             (scratch / qemu.CREDENTIALS).mkdir(mode=0o700)
             for name, content in order.credentials.items():
                 write_atomically(scratch / qemu.CREDENTIALS / name, content, mode=0o600)
