@@ -20,8 +20,9 @@ from bedplate.local.pki import ensure_pki
 from bedplate.local.pools.plan import Deed, MachineAction
 from bedplate.local.pools.reconcile import nothing, reconcile, summary
 from bedplate.local.pools.store import read_pools, remove_pool, replace_pool, write_pool
+from bedplate.local.pools.token import GOOD_FOR
 from bedplate.model.errors import MachineError, PeerError, UserError
-from bedplate.model.machines import Machine, MachineState
+from bedplate.model.machines import Machine, MachineState, Power
 from bedplate.model.pools import NodePool
 from bedplate.testing.clock import FakeClock
 from bedplate.testing.machines import FakeProvider
@@ -207,6 +208,23 @@ def test_a_machine_that_is_off_is_switched_on_and_not_made_anew(tmp_path: Path) 
     write_pool(stage.cluster.pools, msgspec.structs.replace(POOL, count=1))
     assert [action.deed for action in stage.reconcile()] == [Deed.POWER_ON]
     assert (stage.machines.boots, stage.machines.orders) == (["np-1"], {})
+
+
+def test_a_machine_that_is_off_is_started_with_a_token_that_is_still_good(stage: Stage) -> None:
+    write_pool(stage.cluster.pools, POOL)
+    stage.nodes.silent.add("np-2")
+    with pytest.raises(PeerError):
+        stage.reconcile()
+    ended = stage.machines.told["np-2"]["bedplate.kubelet-bootstrap"]
+    stage.machines.power("np-2", Power.OFF)
+    stage.clock.sleep(GOOD_FOR.total_seconds())
+    stage.nodes.silent.clear()
+    stage.reconcile()
+    present = json.loads((stage.cluster.folder / "token.json").read_bytes())["secret"].encode()
+    told = stage.machines.told["np-2"]
+    assert present not in ended
+    assert present in told["bedplate.kubelet-bootstrap"]
+    assert told["system.hostname"] == b"np-2"
 
 
 def test_a_node_that_never_is_ready_ends_the_wait_with_its_name_and_what_to_do(stage: Stage) -> None:
