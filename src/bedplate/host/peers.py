@@ -58,10 +58,8 @@ class SystemPeers:
     def get(self, url: str, caller: Caller) -> Answer:
         try:
             return _get(url, caller)
-        except socket.gaierror as problem:
-            return Answer(Reach.NO_NAME, details=problem.strerror or str(problem))
-        except UnicodeError as problem:
-            return Answer(Reach.NO_NAME, details=str(problem))
+        except (socket.gaierror, UnicodeError) as problem:
+            return Answer(Reach.NO_NAME, details=str(problem.args[-1]))
         except ssl.SSLCertVerificationError as problem:
             return Answer(Reach.UNTRUSTED, details=problem.verify_message)
         except TimeoutError:

@@ -67,6 +67,12 @@ REQUESTED = {
 }
 """What to say of a certificate that is not there though the API server answers."""
 
+NOT_SEEN = {
+    NoState.UNREGISTERED: ("{name} is not registered yet", ""),
+    NoState.UNKNOWN: ("the API server does not tell of {name}", "kubectl get node {name} shows whether it knows it."),
+}
+"""What to say of a node that the kubelet serves, but the API server does not show."""
+
 
 def judge(facts: Facts) -> tuple[Line, ...]:
     """The report, always in the same order; the last line is the node's own."""
@@ -188,9 +194,7 @@ def node(facts: Facts, checks: tuple[Line, ...]) -> Line:
         return Line("node", Word.WAIT, f"{facts.name} waits for its certificate")
     if not facts.kubelet_answers:
         return Line("node", Word.WAIT, f"{facts.name} waits for the kubelet to start")
-    if facts.state is NoState.UNREGISTERED:
-        return Line("node", Word.WAIT, f"{facts.name} is not registered yet")
-    if facts.state is NoState.UNKNOWN:
-        advice = f"kubectl get node {facts.name} shows whether it is registered."
-        return Line("node", Word.WAIT, f"the API server does not tell of {facts.name}", advice)
+    if isinstance(facts.state, NoState):
+        message, advice = NOT_SEEN[facts.state]
+        return Line("node", Word.WAIT, message.format(name=facts.name), advice.format(name=facts.name))
     return Line("node", Word.WAIT, f"{facts.name} is not Ready", facts.state.message)
