@@ -13,7 +13,8 @@ import pytest
 
 from bedplate.host.clock import SystemClock
 from bedplate.host.peers import ROOT_QUERY, SystemPeers
-from bedplate.local.pki import CLUSTER, ETCD, Pki, ensure_pki
+from bedplate.local.authorities import CLUSTER, ETCD, Pki
+from bedplate.local.pki import ensure_pki
 from bedplate.model.network import Answer, Caller, Reach
 
 Play = Callable[[socket.socket], None]

@@ -18,6 +18,7 @@ from bedplate.host.run import Runner, SystemRunner
 from bedplate.local import addons, images, registry
 from bedplate.local.addresses import GATEWAY, REGISTRY_PORT
 from bedplate.local.approver import approver_process
+from bedplate.local.authorities import Pki
 from bedplate.local.cell.client import OpenCell, find_cell, open_cell
 from bedplate.local.cell.lan import Lan
 from bedplate.local.cell.way_out import open_way_out
@@ -27,7 +28,7 @@ from bedplate.local.foreign.record import Foreign
 from bedplate.local.kubectl import Kubectl
 from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.oci import Image
-from bedplate.local.pki import Pki, ensure_pki, read_pki
+from bedplate.local.pki import ensure_pki, read_pki
 from bedplate.local.setup import api_client, wait_ready, write_admin_kubeconfigs, write_kubeconfigs
 from bedplate.model.errors import OurError, UserError
 from bedplate.model.plans import Action, Verb

@@ -9,9 +9,9 @@ import httpx
 
 from bedplate.host.clock import Clock, wait_until
 from bedplate.host.files import write_atomically
+from bedplate.local.authorities import CLUSTER, Pki
 from bedplate.local.controlplane import COMPONENT_KUBECONFIGS, ControlPlane
 from bedplate.local.kubeconfig import certificate_kubeconfig
-from bedplate.local.pki import CLUSTER, Pki
 from bedplate.model.errors import PeerError
 
 POLL_SECONDS = 0.1

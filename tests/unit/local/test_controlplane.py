@@ -11,9 +11,9 @@ import pytest
 
 from bedplate.local.addresses import GATEWAY
 from bedplate.local.approver import approver_process
+from bedplate.local.authorities import Pki
 from bedplate.local.controlplane import Addresses, ControlPlane, Programs, control_plane_processes
 from bedplate.local.kubeconfig import User, bootstrap_kubeconfig, kubeconfig
-from bedplate.local.pki import Pki
 from bedplate.local.registry import GIVES, INSTANCES, TAKES, registry_config, registry_process
 from bedplate.wire.cell import ProcessSpec
 

@@ -10,8 +10,9 @@ import pytest
 from cryptography import x509
 
 from bedplate.host.clock import SystemClock
+from bedplate.local.authorities import AUTHORITIES, CLUSTER, ETCD, FRONT_PROXY, LEAVES, Pki
 from bedplate.local.certificates import LEAF_LIFE, RENEW_BEFORE
-from bedplate.local.pki import AUTHORITIES, CLUSTER, ETCD, FRONT_PROXY, LEAVES, Pki, ensure_pki
+from bedplate.local.pki import ensure_pki
 from bedplate.testing.clock import START, FakeClock
 
 
