@@ -15,6 +15,7 @@ from bedplate.local.approver import read_known_machines
 from bedplate.local.cell.client import OpenCell
 from bedplate.local.cell.network import address
 from bedplate.local.cluster import Cluster, ClusterOrder, own_plane
+from bedplate.local.foreign.record import Foreign
 from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.pki import ensure_pki
 from bedplate.local.pools.plan import Deed, MachineAction
@@ -263,6 +264,18 @@ def test_an_image_that_the_cluster_does_not_have_is_named(stage: Stage) -> None:
     with pytest.raises(UserError, match=f"no image {other}"):
         stage.reconcile()
     assert stage.names() == []
+
+
+def test_a_control_plane_that_is_not_ours_is_asked_by_the_clusters_own_runner(stage: Stage) -> None:
+    server = "https://api.example.com:6443"
+    theirs = Foreign(
+        kubeconfig=Path("/theirs"), context="theirs", server=server, authority=b"PEM", name="api", cluster_dns=""
+    )
+    order = msgspec.structs.replace(stage.cluster.order, foreign=theirs)
+    cluster = Cluster(stage.cluster.folder, order, stage.cluster.cell, None, runner=stage.runner)
+    with cluster.api() as api:
+        api.get("/readyz")
+    assert stage.runner.commands[-1][-2:] == ("--raw", "/readyz")
 
 
 def test_no_machine_at_all_is_said_so() -> None:

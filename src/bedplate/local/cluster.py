@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -79,6 +79,7 @@ class Cluster:
     order: ClusterOrder
     cell: OpenCell
     plane: ControlPlane | None
+    runner: Runner = field(default_factory=SystemRunner, repr=False, compare=False, kw_only=True)
 
     @property
     def lan(self) -> Lan:
@@ -119,7 +120,7 @@ class Cluster:
     def api(self) -> httpx.Client:
         """The API server, as the administrator."""
         if self.order.foreign:
-            return foreign_client(self.order.foreign, self.order.programs["kubectl"], SystemRunner())
+            return foreign_client(self.order.foreign, self.order.programs["kubectl"], self.runner)
         return api_client(self.own.pki, "admin", server=self.order.server)
 
 
@@ -165,10 +166,9 @@ def ports_for(folder: Path, *, api: int | None, registry: int | None) -> tuple[i
 
 
 def _ports_before(folder: Path) -> tuple[int, int]:
-    try:
-        order = read_order(folder)
-    except OurError:  # there was none, or `up` is about to write it anew
+    if not (folder / RECORD).exists():
         return API_PORT, REGISTRY_RELAY
+    order = read_order(folder)
     return order.api_port, order.registry_port
 
 
@@ -197,7 +197,7 @@ def bring_up(folder: Path, order: ClusterOrder, *, runner: Runner, clock: Clock,
     """Start what does not run, wait until it answers, and bring add-ons and images up to date."""
     if order.foreign:
         with report.step("Network") as step:
-            cluster = _start(folder, order, clock)
+            cluster = _start(folder, order, runner, clock)
             step.note("ran already" if cluster.cell.reused else f"leads to {order.server}")
     else:
         cluster = _bring_up_own(folder, order, runner=runner, clock=clock, report=report)
@@ -210,9 +210,9 @@ def bring_up(folder: Path, order: ClusterOrder, *, runner: Runner, clock: Clock,
 
 def _bring_up_own(folder: Path, order: ClusterOrder, *, runner: Runner, clock: Clock, report: Report) -> Cluster:
     with report.step("Control plane") as step:
-        cluster = _start(folder, order, clock)
+        cluster = _start(folder, order, runner, clock)
         with api_client(cluster.own.pki, "first-admin", server=order.server) as api:
-            seconds = wait_ready(api, clock)
+            seconds = wait_ready(api, clock, logs=folder / "log")
         step.note("ran already" if cluster.cell.reused else f"ready {seconds:.1f} s after its start")
     with report.step("Add-ons"):
         admin = cluster.kubectl(runner)
@@ -227,7 +227,7 @@ def addon_values(cluster: Cluster) -> dict[str, str]:
     return addons.addon_values(cluster.own.addresses, kubernetes=order.kubernetes, coredns=order.coredns)
 
 
-def _start(folder: Path, order: ClusterOrder, clock: Clock) -> Cluster:
+def _start(folder: Path, order: ClusterOrder, runner: Runner, clock: Clock) -> Cluster:
     plane = None if order.foreign else own_plane(folder, order, ensure_pki(_pki(folder), clock))
     write_atomically(folder / RECORD, msgspec.json.encode(order, enc_hook=str))
     for instance in registry.INSTANCES:
@@ -239,7 +239,7 @@ def _start(folder: Path, order: ClusterOrder, clock: Clock) -> Cluster:
         write_admin_kubeconfigs(plane.pki, folder, cluster=order.name, relay=order.server)
         relays[order.api_port] = f"{GATEWAY}:{plane.addresses.api_port}"
         specs = [*control_plane_processes(plane), *specs, approver_process(plane, python=Path(sys.executable))]
-    cluster = Cluster(folder, order, open_cell(folder / "cell", relays=relays, clock=clock), plane)
+    cluster = Cluster(folder, order, open_cell(folder / "cell", relays=relays, clock=clock), plane, runner=runner)
     cluster.lan.prepare(names=order.foreign.names if order.foreign else {})
     if order.foreign:
         _lead_out(cluster, order.foreign)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -42,11 +41,10 @@ def read_pki(folder: Path) -> Pki:
     return pki
 
 
-def ensure_pki(folder: Path, clock: Clock, *, api_names: Sequence[str] = (), api_addresses: Sequence[str] = ()) -> Pki:
+def ensure_pki(folder: Path, clock: Clock) -> Pki:
     """Every certificate of the cluster under `folder`: made where it is missing, broken or close to its end.
 
-    `api_names` and `api_addresses` are further ones that the API server answers to. Private keys get
-    mode 0600. An authority that had to be made anew takes all that it signed with it.
+    Private keys get mode 0600. An authority that had to be made anew takes all that it signed with it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -54,22 +52,9 @@ def ensure_pki(folder: Path, clock: Clock, *, api_names: Sequence[str] = (), api
     pki = Pki(folder)
     authorities = {name: _ensure(pki, name, subject, None, now) for name, subject in AUTHORITIES.items()}
     actions = [action for _, action in authorities.values()]
-    for name, (authority, subject) in _leaves(api_names, api_addresses):
+    for name, (authority, subject) in LEAVES.items():
         actions.append(_ensure(pki, name, subject, authorities[authority][0], now)[1])
     return replace(pki, actions=(*actions, _ensure_service_accounts(pki)))
-
-
-def _leaves(names: Sequence[str], addresses: Sequence[str]) -> Iterator[tuple[str, tuple[str, Subject]]]:
-    for name, (authority, subject) in LEAVES.items():
-        if name == "apiserver":
-            wider = replace(
-                subject,
-                dns_names=tuple(dict.fromkeys((*subject.dns_names, *names))),
-                addresses=tuple(dict.fromkeys((*subject.addresses, *addresses))),
-            )
-            yield name, (authority, wider)
-        else:
-            yield name, (authority, subject)
 
 
 def _ensure(pki: Pki, name: str, subject: Subject, issuer: Pair | None, now: datetime) -> tuple[Pair, Action]:
