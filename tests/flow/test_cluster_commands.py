@@ -122,6 +122,27 @@ def test_pools_are_listed_and_shown(local: Local, capsys: pytest.CaptureFixture[
     assert ["DrainTimeoutInMinutes:", "30"] in [line.split() for line in said]
 
 
+def test_a_pool_whose_machine_is_off_has_not_succeeded(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
+    assert local.run("nodepool", "list") == 0
+    header, row = capsys.readouterr().out.splitlines()
+    told = dict(zip(header.split(), row.split(), strict=True))
+    # No API server runs here, so that nobody knows of Ready nodes.
+    assert (told["ProvisioningState"], told["PowerState"], told["Count"], told["Ready"]) == (
+        "Failed",
+        "Stopped",
+        "1",
+        "-",
+    )
+
+
+def test_a_pool_is_updating_while_another_command_has_the_cluster(
+    local: Local, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with alone(local.folder.parent / "local.lock", doing="changing pools"):
+        assert local.run("nodepool", "list", "--output=json") == 0
+    assert [row["provisioningState"] for row in rows(capsys)] == ["Updating"]
+
+
 def test_a_machine_without_its_process_is_stopped(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
     assert local.run("node", "list", "-o", "json") == 0
     assert [(row["name"], row["state"], row["address"]) for row in rows(capsys)] == [

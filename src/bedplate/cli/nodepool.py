@@ -10,15 +10,17 @@ import msgspec
 import typer
 
 from bedplate.cli.context import report
-from bedplate.cli.local import changing, the_cluster
+from bedplate.cli.local import changing, is_changing, the_cluster
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.clock import SystemClock
 from bedplate.host.run import SystemRunner
 from bedplate.local.cluster import Cluster
+from bedplate.local.pools.nodes import lost_nodes
 from bedplate.local.pools.plan import MachineAction
 from bedplate.local.pools.reconcile import plan_for, provider, reconcile
+from bedplate.local.pools.states import ShownPool, shown
 from bedplate.local.pools.store import find_pool, read_pools, remove_pool, replace_pool, write_pool
-from bedplate.model.errors import UserError
+from bedplate.model.errors import PeerError, UserError
 from bedplate.model.pools import NodePool, PoolMode, UpgradeSettings, require_sound, require_system_pool
 
 app = typer.Typer(help="Pools of nodes.", no_args_is_help=True, rich_markup_mode=None)
@@ -40,14 +42,17 @@ DrainTimeoutOption = Annotated[
 ]
 COLUMNS = {
     "Name": "name",
-    "OsSku": "os_sku",
     "KubernetesVersion": "orchestrator_version",
     "Count": "count",
+    "Ready": "ready_count",
+    "ProvisioningState": "provisioning_state",
+    "PowerState": "power_state.code",
     "Mode": "mode",
     "NodeImageVersion": "node_image_version",
 }
 DETAILS = {
     **COLUMNS,
+    "OsSku": "os_sku",
     "NodeLabels": "node_labels",
     "NodeTaints": "node_taints",
     "MaxSurge": "upgrade_settings.max_surge",
@@ -95,14 +100,17 @@ def add(
 
 @app.command(name="list")
 def list_pools(*, output: OutputOption = OutputFormat.table) -> None:
-    """List the pools."""
-    emit(read_pools(the_cluster().pools), output=output, columns=COLUMNS)
+    """List the pools, and whether their nodes are what they say."""
+    cluster = the_cluster()
+    emit(_shown(cluster, read_pools(cluster.pools), changing=is_changing()), output=output, columns=COLUMNS)
 
 
 @app.command()
 def show(*, name: NameOption, output: OutputOption = OutputFormat.table) -> None:
     """Show one pool."""
-    emit(find_pool(the_cluster().pools, name), output=output, columns=DETAILS)
+    cluster = the_cluster()
+    (pool,) = _shown(cluster, [find_pool(cluster.pools, name)], changing=is_changing())
+    emit(pool, output=output, columns=DETAILS)
 
 
 @app.command()
@@ -172,7 +180,7 @@ def _make_so(
         return
     _planned(cluster, wanted)  # what cannot be carried out is not kept either
     _reconcile(cluster, settings, replace_pool(cluster.pools, pool))
-    emit([pool], output=output, columns=COLUMNS)
+    emit(_shown(cluster, [pool], changing=False), output=output, columns=COLUMNS)
 
 
 def _reconcile(cluster: Cluster, settings: UpgradeSettings, take_back: Callable[[], None]) -> None:
@@ -184,6 +192,17 @@ def _reconcile(cluster: Cluster, settings: UpgradeSettings, take_back: Callable[
         settings=settings,
         take_back=take_back,
     )
+
+
+def _shown(cluster: Cluster, pools: Sequence[NodePool], *, changing: bool) -> list[ShownPool]:
+    """The pools with their states; whether nodes are Ready is left open when the API server does not answer."""
+    machines = provider(cluster, SystemRunner()).list()
+    try:
+        with cluster.api() as api:
+            lost = lost_nodes(api, [machine.name for machine in machines])
+    except PeerError:
+        lost = None
+    return [shown(pool, machines, lost, changing=changing) for pool in pools]
 
 
 def _print_plan(cluster: Cluster, pools: list[NodePool], output: OutputFormat) -> None:
