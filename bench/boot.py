@@ -1,4 +1,7 @@
-"""`./dev bench boot`: from power-on to Ready, where the time goes, and what a node at rest keeps in memory."""
+"""`./dev bench boot`: from power-on to Ready, where the time goes, and what a node at rest keeps in memory.
+
+What `./dev up` does before the first machine starts is measured too: preflight, plan, control plane.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,16 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from bedplate.cli.components import CHECKOUT
 from bedplate.cli.context import places, report
+from bedplate.cli.planning import plan_up
 from bedplate.host.clock import Clock, SystemClock, wait_until
 from bedplate.host.run import Runner, SystemRunner
 from bedplate.local.cluster import Cluster, open_cluster
+from bedplate.local.machines.kvm import choose_acceleration
 from bedplate.local.pools.nodes import wait_for_nodes
 from bedplate.local.pools.reconcile import provider
 from bedplate.model.errors import OurError
@@ -25,6 +32,8 @@ BOOTS = 3
 NODE = "system-1"
 LIMIT = 300.0
 REST_SECONDS = 30.0
+SERVICES = ("containerd.service", "kubelet.service")
+"""Those that the kubelet names in its metrics (`--runtime-cgroups`, and its own)."""
 SEEN: Mapping[str, str] = {
     "firmware": "BdsDxe: starting Boot",
     "loader and kernel": "Booting initrd of",
@@ -35,21 +44,33 @@ SEEN: Mapping[str, str] = {
 
 
 def measure() -> Sequence[Figure]:
-    with two_nodes() as (cluster, seconds):
+    with two_nodes() as (cluster, up):
         boots = [boot(cluster, SystemRunner(), SystemClock()) for _ in range(BOOTS)]
         total = median([sum(phases.values()) for phases in boots])
         phases = [told(f"  of it {name}", median([each[name] for each in boots]), "s") for name in boots[0]]
         return (
             at_most("power-on to Ready, one node", total, "s", 90),
             *phases,
-            at_most("./dev up, two nodes, caches warm", seconds, "s", 300),
+            at_most("./dev up, two nodes, caches warm", up.seconds, "s", 300),
+            at_most("  of it preflight", step_seconds(up.progress, "Preflight"), "s", 5),
+            at_most("  of it the plan", up.plan, "s", 3),
+            at_most("  of it the control plane", step_seconds(up.progress, "Control plane"), "s", 10),
             *memory(cluster, SystemRunner(), SystemClock()),
         )
 
 
+@dataclass(frozen=True)
+class Up:
+    """One `./dev up`: how long it took, what it said meanwhile, and how long making its plan takes."""
+
+    seconds: float
+    progress: str
+    plan: float
+
+
 @contextmanager
-def two_nodes() -> Iterator[tuple[Cluster, float]]:
-    """A cluster as `./dev up` makes it, in a state folder of its own, and the seconds that took."""
+def two_nodes() -> Iterator[tuple[Cluster, Up]]:
+    """A cluster as `./dev up` makes it, in a state folder of its own."""
     runner, clock = SystemRunner(), SystemClock()
     with tempfile.TemporaryDirectory(prefix="bedplate-bench-") as state:
         command = [sys.executable, "-m", "bedplate.cli", "cluster"]
@@ -59,12 +80,29 @@ def two_nodes() -> Iterator[tuple[Cluster, float]]:
             shutil.copytree(keys, Path(state) / "bedplate/keys")
         try:
             with report().step("Bring up two nodes"):
-                started = clock.monotonic()
-                runner.run([*command, "up", f"--api-port={free_port()}", f"--registry-port={free_port()}"], env=env)
-                seconds = clock.monotonic() - started
-            yield open_cluster(Path(state) / "bedplate/clusters/local", clock), seconds
+                plan = _plan_seconds(Path(state), clock)
+                ports = (f"--api-port={free_port()}", f"--registry-port={free_port()}")
+                done = runner.run([*command, "up", *ports], env=env)
+            up = Up(done.seconds, done.stderr.decode(), plan)
+            yield open_cluster(Path(state) / "bedplate/clusters/local", clock), up
         finally:
             runner.run([*command, "down", "--all"], env=env)
+
+
+def _plan_seconds(state: Path, clock: Clock) -> float:
+    """How long it takes to find out what is to be done."""
+    acceleration = choose_acceleration(SystemRunner())
+    started = clock.monotonic()
+    plan_up(CHECKOUT, state / "bedplate/clusters/local", nodes=2, acceleration=acceleration)
+    return clock.monotonic() - started
+
+
+def step_seconds(progress: str, name: str) -> float:
+    """How long the step of that name took, by what a command said on standard error. Raises `OurError` without one."""
+    found = re.search(rf"^done +([0-9.]+) s  {re.escape(name)}(?:  \(|$)", progress, re.MULTILINE)
+    if found is None:
+        raise OurError(f"`up` did not say how long the step {name} took.", details=progress)
+    return float(found[1])
 
 
 def boot(cluster: Cluster, runner: Runner, clock: Clock) -> Mapping[str, float]:
@@ -106,8 +144,8 @@ def memory(cluster: Cluster, runner: Runner, clock: Clock) -> Sequence[Figure]:
         clock.sleep(REST_SECONDS)
     text = kubectl.run("get", "--raw", f"/api/v1/nodes/{NODE}/proxy/metrics/cadvisor")
     used = working_sets(text)
-    services = {name: size for name, size in used.items() if name.endswith(".service")}
-    named = [told(f"  of it {name.rpartition('/')[2]}", size / 1e6, "MB") for name, size in sorted(services.items())]
+    services = {name: used[f"/system.slice/{name}"] for name in SERVICES}
+    named = [told(f"  of it {name}", size / 1e6, "MB") for name, size in services.items()]
     rest = (used["/"] - sum(services.values())) / 1e6
     return (
         at_most("memory of a node without pods", used["/"] / 1e6, "MB", 400),

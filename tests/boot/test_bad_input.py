@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +45,18 @@ class Yard:
     def bedplate(self, *arguments: str) -> Completed:
         return RUNNER.run([*COMMAND, *arguments], env=self.env, ok=range(256), seconds=UP_SECONDS)
 
-    def cut_short(self, which: signal.Signals, *, after: str) -> tuple[int, str]:
-        """Start `up`, send it a signal once it has said `after`; how it ended and what it said."""
+    def cut_short(
+        self, which: signal.Signals, *, after: str, meanwhile: Callable[[], object] = lambda: None
+    ) -> tuple[int, str]:
+        """Start `up`, send it a signal once it has said `after`; how it ended and what it said.
+
+        Before that, do what is to be done `meanwhile`.
+        """
         log = self.state / f"{which.name}.log"
         number = start([*COMMAND, *self.up, *self.ports], log=log, env=self.env)
         waited = wait_until(lambda: "" if after in said(log) else after, CLOCK, seconds=UP_SECONDS, every=0.2)
         assert waited.missing == "", said(log)
+        meanwhile()
         os.kill(number, which)
         _, status = os.waitpid(number, 0)
         return os.waitstatus_to_exitcode(status), said(log)
@@ -96,6 +102,14 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
         yield yard
     finally:
         yard.bedplate("cluster", "down", "--all")
+
+
+def test_a_second_up_at_once_is_refused_and_the_first_goes_on(yard: Yard) -> None:
+    second = list[Completed]()
+    code, _ = yard.cut_short(signal.SIGINT, after="Machines", meanwhile=lambda: second.append(yard.bedplate(*yard.up)))
+    assert second[0].code == 2
+    assert "(bringing up the local cluster) is in the way." in second[0].stderr.decode()
+    assert code == 130
 
 
 def test_ctrl_c_while_nodes_boot_says_what_runs_on(yard: Yard) -> None:

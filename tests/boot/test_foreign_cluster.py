@@ -56,6 +56,7 @@ def test_the_node_is_ready_in_the_cluster_it_joined(theirs: OneOfTwo, ours: OneO
     assert {line["process"] for line in json.loads(ours.bedplate("cluster", "processes", "--output=json"))} == {
         "dnsmasq",
         "registry",
+        "registry-read-only",
         "way-out",
         f"machine-{NODE}",
     }

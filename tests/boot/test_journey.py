@@ -112,7 +112,9 @@ def test_everything_writable_is_without_programs_devices_and_setuid(shell: Shell
 
 def test_a_reboot_forgets_what_was_written_outside_var(shell: Shell) -> None:
     for folder in ("", "/etc", "/var"):
-        shell.probe("system-2", "mounttest", f"--new_file_0644=/host{folder}/left-behind")
+        file = f"/host{folder}/left-behind"
+        said = shell.probe("system-2", "mounttest", f"--new_file_0644={file}", f"--file_mode={file}")
+        assert "-rw-r--r--" in said, said
     before = boot_id(shell, "system-2")
     shell.bedplate("node", "restart", "system-2")
     assert boot_id(shell, "system-2") != before

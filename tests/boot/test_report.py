@@ -7,10 +7,11 @@ import pytest
 
 from bedplate.host.clock import SystemClock, wait_until
 from bedplate.image.build import Image
+from bedplate.local.authorities import CLUSTER
 from bedplate.local.join import JoinTarget, MachineIdentity, machine_credentials, new_token
 from bedplate.local.kubeconfig import bootstrap_kubeconfig
 from bedplate.local.machines.provider import LocalProvider
-from bedplate.local.pki import CLUSTER, ensure_pki
+from bedplate.local.pki import ensure_pki
 from bedplate.model.machines import MachineOrder
 
 pytestmark = [

@@ -135,6 +135,7 @@ def test_an_unknown_machine_is_named(provider: MachineProvider, image: Path) -> 
     for call in (
         lambda: provider.delete("ghost"),
         lambda: provider.power("ghost", Power.ON),
+        lambda: provider.equip("ghost", {}),
         lambda: provider.reimage(order(image, name="ghost")),
     ):
         with pytest.raises(UserError, match="There is no machine ghost"):

@@ -13,7 +13,8 @@ import pytest
 
 from bedplate.host.clock import SystemClock
 from bedplate.host.peers import ROOT_QUERY, SystemPeers
-from bedplate.local.pki import CLUSTER, ETCD, Pki, ensure_pki
+from bedplate.local.authorities import CLUSTER, ETCD, Pki
+from bedplate.local.pki import ensure_pki
 from bedplate.model.network import Answer, Caller, Reach
 
 Play = Callable[[socket.socket], None]
@@ -95,6 +96,11 @@ def test_a_name_that_nobody_has_does_not_resolve() -> None:
     assert not PEERS.resolves("nobody.invalid")
 
 
+def test_what_cannot_be_a_name_does_not_resolve() -> None:
+    assert PEERS.get("https://a..b/", Caller()).reach is Reach.NO_NAME
+    assert not PEERS.resolves("a..b")
+
+
 def test_an_address_is_its_own_name() -> None:
     assert PEERS.resolves("127.0.0.1")
 
@@ -123,6 +129,34 @@ def test_a_certificate_that_was_swept_away_is_no_crash(pki: Pki, tmp_path: Path)
         assert PEERS.get(f"https://127.0.0.1:{port}/", caller).reach is Reach.BROKEN
 
 
-def test_any_answer_with_our_number_is_an_answer_to_a_name_query() -> None:
-    assert ROOT_QUERY[12:] == b"\0\0\x02\0\x01"
-    assert not PEERS.answers_names("127.255.255.254")
+@contextmanager
+def name_server(answer: bytes) -> Iterator[SystemPeers]:
+    """What asks a DNS server that answers its first query with `answer`."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
+        listening.bind(("127.0.0.1", 0))
+
+        def serve() -> None:
+            query, asker = listening.recvfrom(512)
+            assert query[12:] == b"\0\0\x02\0\x01"  # NS of the root, in class IN
+            listening.sendto(answer, asker)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield SystemPeers(name_port=listening.getsockname()[1])
+        thread.join()
+
+
+REFUSAL = ROOT_QUERY[:2] + b"\x80\x05" + ROOT_QUERY[4:]
+
+
+@pytest.mark.parametrize(("answer", "answers"), [(REFUSAL, True), (b"\0\0" + REFUSAL[2:], False), (b"", False)])
+def test_any_answer_with_our_number_is_an_answer_to_a_name_query(answer: bytes, *, answers: bool) -> None:
+    with name_server(answer) as peers:
+        assert peers.answers_names("127.0.0.1") is answers
+
+
+def test_nobody_there_is_no_answer_to_a_name_query() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    assert not SystemPeers(name_port=port).answers_names("127.0.0.1")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,10 @@ from bedplate.host.children import SystemChildren
 from bedplate.host.clock import SystemClock
 from bedplate.local.oci import MANIFEST_TYPE, Image, ImageConfig, ImageFile, make_image
 from bedplate.local.registry import (
+    GIVES,
     PROGRAM,
+    TAKES,
+    Instance,
     push,
     registry_client,
     registry_process,
@@ -24,6 +28,7 @@ from bedplate.local.registry import (
 )
 from bedplate.model.errors import PeerError
 from bedplate.model.plans import Verb
+from bedplate.testing.home import free_port
 
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="Debian's docker-registry is not installed")
 
@@ -31,26 +36,37 @@ IMAGE = make_image([ImageFile("/app", os.urandom(3_000_000))], ImageConfig(("/ap
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory, free_port: int) -> Iterator[httpx.Client]:
-    folder = tmp_path_factory.mktemp("registry")
-    write_registry_config(folder, host="127.0.0.1", port=free_port)
-    spec = registry_process(folder)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="module")
+def registry(folder: Path) -> Iterator[httpx.Client]:
+    with running(folder, TAKES) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def given(folder: Path) -> Iterator[httpx.Client]:
+    """What machines and pods reach of the registry."""
+    with running(folder, replace(GIVES, host=TAKES.host)) as client:
+        yield client
+
+
+@contextmanager
+def running(folder: Path, instance: Instance) -> Iterator[httpx.Client]:
+    port = free_port()
+    write_registry_config(folder, instance, port=port)
+    spec = registry_process(folder, instance)
     children = SystemChildren()
     number = children.start(spec.argv, cwd=Path(spec.cwd), env=spec.env, log=Path(spec.log))
     try:
-        with registry_client(f"http://127.0.0.1:{free_port}") as client:
+        with registry_client(f"http://{instance.host}:{port}") as client:
             wait_for_registry(client, SystemClock())
             yield client
     finally:
         children.kill(number)
         os.waitpid(number, 0)
-
-
-@pytest.fixture(scope="module")
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def fetched(registry: httpx.Client, repository: str, tag: str, *, asked_as: str) -> tuple[bytes, list[bytes]]:
@@ -72,6 +88,29 @@ def content(image: Image) -> tuple[bytes, list[bytes]]:
 def test_what_is_pushed_comes_back(registry: httpx.Client) -> None:
     assert push(registry, "pause", "3.10.1", IMAGE).verb is Verb.RUN
     assert fetched(registry, "pause", "3.10.1", asked_as="registry.k8s.io") == content(IMAGE)
+
+
+def test_machines_get_what_was_pushed(registry: httpx.Client, given: httpx.Client) -> None:
+    push(registry, "given", "1", IMAGE)
+    assert fetched(given, "given", "1", asked_as="bedplate.local") == content(IMAGE)
+
+
+def test_machines_get_the_newer_image_of_a_tag_that_moved(registry: httpx.Client, given: httpx.Client) -> None:
+    newer = make_image([ImageFile("/app", b"newest")], ImageConfig(("/app",)))
+    for image in (IMAGE, newer):
+        push(registry, "shifting", "1", image)
+        assert fetched(given, "shifting", "1", asked_as="bedplate.local") == content(image)
+
+
+def test_machines_and_pods_cannot_push(registry: httpx.Client, given: httpx.Client) -> None:
+    other = make_image([ImageFile("/app", b"of a pod")], ImageConfig(("/app",)))
+    push(registry, "kube-proxy", "1", IMAGE)
+    with pytest.raises(PeerError, match="refused POST") as caught:
+        push(given, "kube-proxy", "1", other)
+    assert caught.value.details.startswith("405")
+    manifest = given.put("/v2/kube-proxy/manifests/1", content=IMAGE.manifest, headers={"Content-Type": MANIFEST_TYPE})
+    assert manifest.status_code == 405
+    assert given.delete(f"/v2/kube-proxy/manifests/{IMAGE.digest}").status_code == 405
 
 
 def test_what_is_there_is_not_sent_again(registry: httpx.Client) -> None:

@@ -12,6 +12,7 @@ import pytest
 from bedplate.host import sockets
 from bedplate.host.locks import alone
 from bedplate.host.run import Completed, SystemRunner
+from bedplate.testing.home import free_port
 from tests.flow.test_cell import namespaces_work
 
 
@@ -53,6 +54,19 @@ def test_a_second_command_that_changes_the_cluster_is_refused_at_once(tmp_path: 
         done = bedplate(tmp_path, "cluster", "down")
     assert done.code == 2
     assert f"Process {os.getpid()} (bringing up the local cluster) is in the way." in done.stderr.decode()
+    assert left_behind(tmp_path) == []
+
+
+def test_a_second_up_says_what_it_would_do_and_leaves_it_to_the_first(tmp_path: Path) -> None:
+    if bedplate(tmp_path, "preflight").code == 3:
+        pytest.skip("no cluster can be brought up on this machine: bedplate preflight says why")
+    ports = (f"--api-port={free_port()}", f"--registry-port={free_port()}")
+    with alone(tmp_path / "bedplate/clusters/local.lock", doing="bringing up the local cluster"):
+        done = bedplate(tmp_path, "cluster", "up", *ports)
+    said = done.stderr.decode()
+    assert done.code == 2
+    assert "Nodes: 2" in said
+    assert f"Process {os.getpid()} (bringing up the local cluster) is in the way." in said
     assert left_behind(tmp_path) == []
 
 

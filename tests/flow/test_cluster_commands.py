@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,17 @@ import msgspec
 import pytest
 
 from bedplate.cli.main import main
+from bedplate.host.clock import SystemClock
+from bedplate.host.locks import alone
 from bedplate.local.cell.client import find_cell, open_cell
 from bedplate.local.cluster import RECORD, ClusterOrder
 from bedplate.local.machines.firmware import CODE, FOLDER
 from bedplate.local.machines.qemu import CONSOLE, Accelerator
 from bedplate.local.machines.records import MachineRecord, encode
+from bedplate.local.pki import ensure_pki
 from bedplate.local.pools.store import read_pools, write_pool
 from bedplate.model.pools import NodePool, PoolMode
+from bedplate.wire.cell import ProcessSpec
 from tests.flow.test_cell import namespaces_work
 
 pytestmark = pytest.mark.skipif(
@@ -36,7 +41,15 @@ MACHINE = MachineRecord(1, "system-1", "system", "/nowhere", 2048, 2, ())
 class Local:
     """The local cluster of a state folder of its own."""
 
-    folder: Path
+    state: Path
+
+    def run(self, *arguments: str) -> int:
+        """The exit code of a command, which goes by that state folder."""
+        return main(arguments, {**os.environ, "XDG_STATE_HOME": str(self.state)})
+
+    @property
+    def folder(self) -> Path:
+        return self.state / "bedplate/clusters/local"
 
     @property
     def machine(self) -> Path:
@@ -55,6 +68,7 @@ class Local:
             accelerator=Accelerator.TCG,
             api_port=26443,
         )
+        ensure_pki(self.folder / "pki", SystemClock())
         (self.folder / RECORD).write_bytes(msgspec.json.encode(order, enc_hook=str))
         for old in (self.folder / "pools").glob("*"):
             old.unlink()
@@ -81,9 +95,8 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def local(state: Path, monkeypatch: pytest.MonkeyPatch) -> Local:
-    monkeypatch.setenv("XDG_STATE_HOME", str(state))
-    local = Local(state / "bedplate/clusters/local")
+def local(state: Path) -> Local:
+    local = Local(state)
     local.lay_out()
     return local
 
@@ -94,35 +107,53 @@ def rows(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
 
 
 def test_the_cluster_is_up_with_what_it_is_made_of(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["cluster", "status", "--output=json"]) == 0
+    assert local.run("cluster", "status", "--output=json") == 0
     status = json.loads(capsys.readouterr().out)
     assert (status["state"], status["server"], status["node_image"]) == ("up", "https://127.0.0.1:26443", VERSION)
     assert status["kubeconfig"] == str(local.folder / "admin.yaml")
 
 
 def test_pools_are_listed_and_shown(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
-    del local
-    assert main(["nodepool", "list", "-o", "json"]) == 0
+    assert local.run("nodepool", "list", "-o", "json") == 0
     assert [(row["name"], row["count"], row["mode"]) for row in rows(capsys)] == [("system", 1, "System")]
-    assert main(["nodepool", "show", "--name=system"]) == 0
+    assert local.run("nodepool", "show", "--name=system") == 0
     said = capsys.readouterr().out.splitlines()
     assert ["KubernetesVersion:", "1.37.2"] in [line.split() for line in said]
     assert ["DrainTimeoutInMinutes:", "30"] in [line.split() for line in said]
 
 
+def test_a_pool_whose_machine_is_off_has_not_succeeded(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
+    assert local.run("nodepool", "list") == 0
+    header, row = capsys.readouterr().out.splitlines()
+    told = dict(zip(header.split(), row.split(), strict=True))
+    # No API server runs here, so that nobody knows of Ready nodes.
+    assert (told["ProvisioningState"], told["PowerState"], told["Count"], told["Ready"]) == (
+        "Failed",
+        "Stopped",
+        "1",
+        "-",
+    )
+
+
+def test_a_pool_is_updating_while_another_command_has_the_cluster(
+    local: Local, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with alone(local.folder.parent / "local.lock", doing="changing pools"):
+        assert local.run("nodepool", "list", "--output=json") == 0
+    assert [row["provisioningState"] for row in rows(capsys)] == ["Updating"]
+
+
 def test_a_machine_without_its_process_is_stopped(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
-    del local
-    assert main(["node", "list", "-o", "json"]) == 0
+    assert local.run("node", "list", "-o", "json") == 0
     assert [(row["name"], row["state"], row["address"]) for row in rows(capsys)] == [
         ("system-1", "stopped", "10.75.0.11")
     ]
-    assert main(["node", "show", "system-1"]) == 0
+    assert local.run("node", "show", "system-1") == 0
     assert "stopped" in capsys.readouterr().out
 
 
 def test_the_console_is_printed_as_it_is(local: Local, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    del local
-    assert main(["node", "console", "system-1"]) == 0
+    assert local.run("node", "console", "system-1") == 0
     assert capfdbinary.readouterr().out == b"[    0.000000] Linux version\n"
 
 
@@ -162,7 +193,7 @@ def test_what_cannot_be_done_is_told_and_changes_nothing(
     local: Local, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
 ) -> None:
     before = {path: path.read_bytes() for path in local.folder.rglob("*.json")}
-    assert main(arguments) == 2
+    assert local.run(*arguments) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert told in said
     assert {path: path.read_bytes() for path in local.folder.rglob("*.json")} == before
@@ -182,22 +213,42 @@ def test_what_cannot_be_done_is_told_and_changes_nothing(
 def test_a_dry_run_prints_the_plan_and_changes_nothing(
     local: Local, capsys: pytest.CaptureFixture[str], arguments: list[str], deeds: dict[str, str]
 ) -> None:
-    assert main(["nodepool", *arguments, "--dry-run", "-o", "json"]) == 0
+    assert local.run("nodepool", *arguments, "--dry-run", "-o", "json") == 0
     assert {row["name"]: row["deed"] for row in rows(capsys)} == deeds
     assert local.pools() == (SYSTEM,)
 
 
 def test_a_dry_run_of_deleting_names_the_machines_that_go(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
     write_pool(local.folder / "pools", msgspec.structs.replace(SYSTEM, name="other"))
-    assert main(["nodepool", "delete", "--name=system", "--dry-run", "-o", "json"]) == 0
+    assert local.run("nodepool", "delete", "--name=system", "--dry-run", "-o", "json") == 0
     told = {(row["name"], row["deed"]): row["reason"] for row in rows(capsys)}
     assert told["system-1", "delete"] == "there is no pool system any more; it is off, so not drained"
     assert len(local.pools()) == 2
 
 
+@pytest.mark.parametrize("command", ["add", "scale", "delete"])
+def test_pools_are_not_looked_at_while_another_command_may_change_them(
+    local: Local, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (local.folder / "pools/system.json").write_bytes(b"{")
+    count = [] if command == "delete" else ["--node-count=1"]
+    with alone(local.folder.parent / "local.lock", doing="changing pools"):
+        assert local.run("nodepool", command, "--name=x", *count) == 2
+    assert "(changing pools) is in the way." in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("command", [["nodepool", "list"], ["nodepool", "show", "--name=system"], ["node", "list"]])
+def test_looking_makes_no_certificate(local: Local, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    certificate = local.folder / "pki/admin.crt"
+    certificate.unlink()
+    assert local.run(*command) == 70
+    assert not certificate.exists()
+    assert "it makes them anew" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_pool_file_that_is_damaged_is_named(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
     (local.folder / "pools/system.json").write_bytes(b"{")
-    assert main(["nodepool", "list"]) == 70
+    assert local.run("nodepool", "list") == 70
     said = capsys.readouterr().err
     assert "pools/system.json is not a node pool." in said
     assert "What to do:" in said
@@ -207,22 +258,34 @@ def test_a_cluster_whose_record_is_damaged_says_how_to_be_rid_of_it(
     local: Local, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (local.folder / RECORD).write_bytes(b"{")
-    assert main(["cluster", "status"]) == 70
+    assert local.run("cluster", "status") == 70
     assert "bedplate cluster down --all" in capsys.readouterr().err
 
 
-def test_what_runs_is_listed(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
-    del local
-    assert main(["cluster", "processes", "-o", "json"]) == 0
-    assert rows(capsys) == []
+def test_what_runs_is_listed_and_what_was_stopped_is_not(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
+    cell = find_cell(local.folder / "cell")
+    assert cell is not None
+    cell.start(ProcessSpec(name="runs", argv=("sleep", "1000"), log=str(local.folder / "runs.log")))
+    cell.start(ProcessSpec(name="stopped", argv=("sleep", "1000"), log=str(local.folder / "stopped.log")))
+    cell.stop("stopped")
+    assert local.run("cluster", "processes", "-o", "json") == 0
+    assert [(row["process"], row["state"], row["restarts"]) for row in rows(capsys)] == [("runs", "running", 0)]
+    cell.stop("runs")
+
+
+def test_clusters_are_for_their_owner_alone(local: Local) -> None:
+    clusters = local.folder.parent
+    clusters.chmod(0o755)
+    assert local.run("nodepool", "delete", "--name=ghost") == 2
+    assert clusters.stat().st_mode & 0o777 == 0o700
 
 
 def test_down_ends_the_cell_and_all_removes_what_it_had(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["cluster", "down"]) == 0
+    assert local.run("cluster", "down") == 0
     assert find_cell(local.folder / "cell") is None
     assert local.pools() == (SYSTEM,)
-    assert main(["cluster", "down", "--all"]) == 0
+    assert local.run("cluster", "down", "--all") == 0
     assert not local.folder.exists()
     assert "it is not up" in capsys.readouterr().err
-    assert main(["cluster", "status"]) == 0
+    assert local.run("cluster", "status") == 0
     assert "not made yet" in capsys.readouterr().out

@@ -10,8 +10,9 @@ import pytest
 
 from bedplate.host import sockets
 from bedplate.host.clock import SystemClock
+from bedplate.local.authorities import API_ADDRESSES, API_NAMES, CLUSTER, ETCD, Pki
 from bedplate.local.foreign.certificate import certified_names
-from bedplate.local.pki import API_ADDRESSES, API_NAMES, CLUSTER, ETCD, Pki, ensure_pki
+from bedplate.local.pki import ensure_pki
 from bedplate.model.errors import PeerError
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,16 +12,18 @@ from bedplate.host.places import Places
 from bedplate.host.run import Completed
 from bedplate.image.agent import PACKAGES as AGENT_PACKAGES
 from bedplate.image.build import plan_image
-from bedplate.image.debs import Debs
+from bedplate.image.debs import Debs, Supply
 from bedplate.image.lock import PACKAGES, TOOLS, Lock, Locked, write_lock
 from bedplate.image.order import ImageOrder, order_key
-from bedplate.image.packages import make_packages
-from bedplate.image.tools import Tools, make_tools
+from bedplate.image.packages import have_packages, make_packages, packages_place
+from bedplate.image.tools import Tools, have_tools, make_tools, tools_place
+from bedplate.image.trees import RECORD, seal, tree_damage
 from bedplate.model.digests import Sha256
 from bedplate.model.errors import BedplateError, UserError
 from bedplate.model.plans import Verb
 from bedplate.model.versions import ImageVersion
 from bedplate.testing.debs import deb
+from bedplate.testing.download import FakeDownloader
 from bedplate.testing.report import RecordedReport
 from bedplate.testing.runner import FakeRunner, completed
 
@@ -53,6 +56,10 @@ class Installer:
             options = dict(part.removeprefix("--").split("=", 1) for part in argv if "=" in part)
             tree = Path(options["output-dir"]) / "tree"
             self.sources = (Path(options["sandbox-tree"]) / "etc/apt/sources.list.d/mkosi.sources").read_text()
+        for name in ("usr/bin/cpio", "usr/lib/python3/__pycache__/cpio.pyc"):
+            (tree / name).parent.mkdir(parents=True)
+            (tree / name).write_bytes(b"bytes")
+        (tree / "usr/bin/mt").symlink_to("cpio")
         (tree / "var/lib/dpkg").mkdir(parents=True)
         (tree / "var/lib/dpkg/status").write_text(self.status)
         return completed(argv)
@@ -71,7 +78,7 @@ class Refusing:
 def make(kind: str, folder: Path, installer: Installer | Refusing, lock: Lock) -> None:
     runner = FakeRunner(installer)
     stock = Debs(lock, folder / "debs")
-    stock.folder.mkdir()
+    stock.folder.mkdir(exist_ok=True)
     for package in lock.packages:
         stock.path(package).write_bytes(deb(f"Package: {package.name}\n"))
     tree, log, report = folder / "trees/one", folder / "log", RecordedReport()
@@ -118,6 +125,69 @@ def test_a_tree_that_is_not_as_locked_is_told_and_thrown_away(tmp_path: Path, ki
     assert caught.value.details == "cpio 1 -> 2"
     assert list((tmp_path / "trees").iterdir()) == []
     assert not list((tmp_path / "debs").glob(".repository.*"))
+
+
+@pytest.mark.parametrize("kind", ["tools", "packages"])
+def test_a_tree_as_it_was_made_is_whole_whatever_python_compiles(tmp_path: Path, kind: str) -> None:
+    make(kind, tmp_path, Installer(LOCKED), LOCK)
+    tree = tmp_path / "trees/one"
+    (tree / "usr/lib/python3/__pycache__/cpio.pyc").write_bytes(b"compiled anew")
+    (tree / "usr/lib/python3/__pycache__/more.pyc").touch()
+    assert tree_damage(tree) == ""
+
+
+@pytest.mark.parametrize("kind", ["tools", "packages"])
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda tree: (tree / "usr/bin/cpio").unlink(), "usr/bin/cpio is missing"),
+        (lambda tree: (tree / "usr/bin/cpio").write_bytes(b""), "usr/bin/cpio has another size"),
+        (lambda tree: (tree / "usr/bin/mt").unlink(), "usr/bin/mt is missing"),
+        (lambda tree: (tree / RECORD).write_bytes(b""), "its record is empty"),
+        (lambda tree: (tree / RECORD).unlink(), "its record cannot be read"),
+    ],
+    ids=["a file is gone", "a file is cut short", "a link is gone", "no record left", "no record"],
+)
+def test_a_damaged_tree_is_found_out_and_made_again(
+    tmp_path: Path, kind: str, spoil: Callable[[Path], object], told: str
+) -> None:
+    make(kind, tmp_path, Installer(LOCKED), LOCK)
+    spoil(tmp_path / "trees/one")
+    assert tree_damage(tmp_path / "trees/one").startswith(told)
+    make(kind, tmp_path, Installer(LOCKED), LOCK)
+    assert tree_damage(tmp_path / "trees/one") == ""
+    assert [path.name for path in (tmp_path / "trees").iterdir()] == ["one"]
+
+
+def have(kind: str, folder: Path, installer: Installer) -> RecordedReport:
+    """The tree as a build asks for it, with every package of the lock in the cache."""
+    report, places = RecordedReport(), Places(cache=folder / "cache", state=folder / "state")
+    recipe, runner = order(folder).recipe, FakeRunner(installer)
+    stock = places.cache / "downloads/debs"
+    stock.mkdir(parents=True, exist_ok=True)
+    supply = Supply("http://m/debian", FakeDownloader({}), places, report)
+    if kind == "tools":
+        have_tools(recipe, supply, runner)
+    else:
+        have_packages(recipe, Tools(folder / "tools", runner), supply)
+    return report
+
+
+@pytest.mark.parametrize("kind", ["tools", "packages"])
+def test_a_whole_tree_is_used_and_a_damaged_one_is_not(tmp_path: Path, kind: str) -> None:
+    recipe = order(tmp_path).recipe
+    places = Places(cache=tmp_path / "cache", state=tmp_path / "state")
+    place = tools_place(recipe, LOCK, places)
+    if kind == "packages":
+        place = packages_place(recipe, LOCK, tmp_path / "tools", places)
+    (place / "usr/bin").mkdir(parents=True)
+    (place / "usr/bin/cpio").write_bytes(b"bytes")
+    seal(place)
+    installer = Installer(LOCKED)
+    assert [reason for _, reason in have(kind, tmp_path, installer).skips] == ["already there"]
+    (place / "usr/bin/cpio").unlink()
+    with pytest.raises(BedplateError):  # it goes for the packages, which nobody serves here
+        have(kind, tmp_path, installer)
 
 
 def order(folder: Path, *, debug: bool = False) -> ImageOrder:

@@ -14,6 +14,7 @@ import yaml
 from bedplate.local.addons import ADDONS, addon_values, fill, install, manifests_folder
 from bedplate.local.approval import SIGNER, Decision
 from bedplate.local.approver import decide_round, read_known_machines, write_known_machines
+from bedplate.local.cluster import API_PORT, RECORD, REGISTRY_RELAY, ports_for
 from bedplate.local.controlplane import Addresses
 from bedplate.local.kubectl import Kubectl
 from bedplate.local.setup import wait_ready
@@ -38,14 +39,15 @@ def test_ready_is_when_api_server_and_controller_manager_both_work() -> None:
         from_when = 2 if request.url.path == "/readyz" else 3
         return httpx.Response(200 if clock.monotonic() >= from_when else 500)
 
-    assert wait_ready(answering(answer), clock) == pytest.approx(3, abs=0.11)
+    assert wait_ready(answering(answer), clock, logs=Path("/log")) == pytest.approx(3, abs=0.11)
 
 
 def test_what_is_never_ready_ends_with_the_last_answer() -> None:
     clock = FakeClock()
     api = answering(lambda _: httpx.Response(500, text="[-]etcd failed"))
-    with pytest.raises(PeerError, match="etcd failed"):
-        wait_ready(api, clock, seconds=5)
+    with pytest.raises(PeerError, match="etcd failed") as caught:
+        wait_ready(api, clock, logs=Path("/state/local/log"), seconds=5)
+    assert caught.value.resolution == "Look at the logs in /state/local/log."
     assert clock.monotonic() == pytest.approx(5, abs=0.11)
 
 
@@ -89,6 +91,16 @@ def test_somebody_faster_is_no_error(code: int) -> None:
 def test_an_api_server_that_refuses_is_one() -> None:
     with pytest.raises(httpx.HTTPStatusError):
         decide_round(answering(OneRequest(403)), {}, now="")
+
+
+def test_a_cluster_that_was_never_made_has_the_usual_ports(tmp_path: Path) -> None:
+    assert ports_for(tmp_path, api=None, registry=None) == (API_PORT, REGISTRY_RELAY)
+
+
+def test_ports_of_a_cluster_whose_record_is_damaged_are_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / RECORD).write_bytes(b"{")
+    with pytest.raises(OurError, match="does not tell what the cluster is made of"):
+        ports_for(tmp_path, api=None, registry=None)
 
 
 def test_known_machines_come_back_as_written(tmp_path: Path) -> None:

@@ -82,7 +82,27 @@ def test_secrets_are_for_their_owner_alone_and_not_in_the_record(provider: Local
     secret = folder / "credentials/bedplate.kubelet-bootstrap"
     assert (secret.read_bytes(), secret.stat().st_mode & 0o777) == (SECRET, 0o600)
     assert (folder / "credentials").stat().st_mode & 0o777 == 0o700
+    assert folder.stat().st_mode & 0o777 == 0o700  # and with it the disk, whose files QEMU makes for all to read
     assert SECRET not in (folder / "machine.json").read_bytes()
+
+
+def test_a_machine_that_is_equipped_starts_with_what_it_was_given_last(
+    provider: LocalProvider, image: Path, cell: FakeCell
+) -> None:
+    provider.create(order(image))
+    provider.power("system-1", Power.OFF)
+    provider.equip("system-1", {"bedplate.kubelet-bootstrap": b"newer token"})
+    provider.power("system-1", Power.ON)
+    secret = provider.folder / "system-1/credentials/bedplate.kubelet-bootstrap"
+    assert (secret.read_bytes(), secret.stat().st_mode & 0o777) == (b"newer token", 0o600)
+    assert any("bedplate.kubelet-bootstrap" in part for part in cell.specs["machine-system-1"].argv)
+
+
+def test_a_machine_is_not_given_a_credential_that_it_was_made_without(provider: LocalProvider, image: Path) -> None:
+    provider.create(order(image))
+    with pytest.raises(UserError, match="made without a credential other"):
+        provider.equip("system-1", {"other": b""})
+    assert not (provider.folder / "system-1/credentials/other").exists()
 
 
 def test_a_deleted_machine_leaves_nothing(provider: LocalProvider, image: Path, cell: FakeCell) -> None:

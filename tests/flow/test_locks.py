@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bedplate.host.locks import in_turn, is_held
+from bedplate.host.locks import in_turn, is_held, take
 
 
 @contextmanager
@@ -31,6 +32,45 @@ def test_a_lock_is_given_back_after_a_failure(tmp_path: Path) -> None:
     with pytest.raises(KeyError), in_turn(lock, doing="building", waiting=nobody_waits):
         {}["absent"]
     assert not is_held(lock)
+
+
+@contextmanager
+def asking(lock: Path) -> Iterator[None]:
+    """The moment in which another process finds out whether the lock is held."""
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def test_who_asks_does_not_see_others_who_ask(tmp_path: Path) -> None:
+    lock = tmp_path / "a.lock"
+    lock.touch()
+    with asking(lock):
+        assert not is_held(lock)
+
+
+def test_who_takes_the_lock_waits_for_those_who_ask(tmp_path: Path) -> None:
+    lock, taken = tmp_path / "a.lock", list[int | None]()
+    lock.touch()
+    thread = threading.Thread(target=lambda: taken.append(take(lock)))
+    with asking(lock):
+        thread.start()
+    thread.join(10)
+    (handle,) = taken
+    assert handle is not None
+    assert is_held(lock)
+    os.close(handle)
+
+
+def test_a_lock_that_is_held_is_not_taken(tmp_path: Path) -> None:
+    lock = tmp_path / "a.lock"
+    with in_turn(lock, doing="building", waiting=nobody_waits):
+        assert take(lock) is None
+
+
+def test_asking_makes_no_lock(tmp_path: Path) -> None:
+    assert not is_held(tmp_path / "a.lock")
+    assert not (tmp_path / "a.lock").exists()
 
 
 def test_the_second_is_told_who_holds_it_and_comes_after(tmp_path: Path) -> None:

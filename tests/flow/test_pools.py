@@ -15,12 +15,15 @@ from bedplate.local.approver import read_known_machines
 from bedplate.local.cell.client import OpenCell
 from bedplate.local.cell.network import address
 from bedplate.local.cluster import Cluster, ClusterOrder, own_plane
+from bedplate.local.foreign.record import Foreign
 from bedplate.local.machines.qemu import Accelerator
+from bedplate.local.pki import ensure_pki
 from bedplate.local.pools.plan import Deed, MachineAction
 from bedplate.local.pools.reconcile import nothing, reconcile, summary
 from bedplate.local.pools.store import read_pools, remove_pool, replace_pool, write_pool
+from bedplate.local.pools.token import GOOD_FOR
 from bedplate.model.errors import MachineError, PeerError, UserError
-from bedplate.model.machines import Machine, MachineState
+from bedplate.model.machines import Machine, MachineState, Power
 from bedplate.model.pools import NodePool
 from bedplate.testing.clock import FakeClock
 from bedplate.testing.machines import FakeProvider
@@ -88,7 +91,8 @@ class Stage:
             coredns="1.14.7",
             accelerator=Accelerator.TCG,
         )
-        self.cluster = InMemory(folder, order, OpenCell(folder, {}), own_plane(folder, order, self.clock), self.nodes)
+        pki = ensure_pki(folder / "pki", self.clock)
+        self.cluster = InMemory(folder, order, OpenCell(folder, {}), own_plane(folder, order, pki), self.nodes)
 
     def reconcile(self, take_back: Callable[[], None] = nothing) -> tuple[MachineAction, ...]:
         return reconcile(
@@ -224,6 +228,23 @@ def test_a_machine_that_is_off_is_switched_on_and_not_made_anew(tmp_path: Path) 
     assert (stage.machines.boots, stage.machines.orders) == (["np-1"], {})
 
 
+def test_a_machine_that_is_off_is_started_with_a_token_that_is_still_good(stage: Stage) -> None:
+    write_pool(stage.cluster.pools, POOL)
+    stage.nodes.silent.add("np-2")
+    with pytest.raises(PeerError):
+        stage.reconcile()
+    ended = stage.machines.told["np-2"]["bedplate.kubelet-bootstrap"]
+    stage.machines.power("np-2", Power.OFF)
+    stage.clock.sleep(GOOD_FOR.total_seconds())
+    stage.nodes.silent.clear()
+    stage.reconcile()
+    present = json.loads((stage.cluster.folder / "token.json").read_bytes())["secret"].encode()
+    told = stage.machines.told["np-2"]
+    assert present not in ended
+    assert present in told["bedplate.kubelet-bootstrap"]
+    assert told["system.hostname"] == b"np-2"
+
+
 def test_a_node_that_never_is_ready_ends_the_wait_with_its_name_and_what_to_do(stage: Stage) -> None:
     stage.nodes.silent.add("np-2")
     write_pool(stage.cluster.pools, POOL)
@@ -260,6 +281,18 @@ def test_an_image_that_the_cluster_does_not_have_is_named(stage: Stage) -> None:
     with pytest.raises(UserError, match=f"no image {other}"):
         stage.reconcile()
     assert stage.names() == []
+
+
+def test_a_control_plane_that_is_not_ours_is_asked_by_the_clusters_own_runner(stage: Stage) -> None:
+    server = "https://api.example.com:6443"
+    theirs = Foreign(
+        kubeconfig=Path("/theirs"), context="theirs", server=server, authority=b"PEM", name="api", cluster_dns=""
+    )
+    order = msgspec.structs.replace(stage.cluster.order, foreign=theirs)
+    cluster = Cluster(stage.cluster.folder, order, stage.cluster.cell, None, runner=stage.runner)
+    with cluster.api() as api:
+        api.get("/readyz")
+    assert stage.runner.commands[-1][-2:] == ("--raw", "/readyz")
 
 
 def test_no_machine_at_all_is_said_so() -> None:

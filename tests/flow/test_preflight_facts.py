@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bedplate.host.machine import Machine, SystemMachine, largest_range
 from bedplate.host.places import Places
+from bedplate.host.run import Completed
+from bedplate.local.machines.kvm import choose_acceleration
+from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.preflight.facts import gather
 from bedplate.local.preflight.rules import Facts, require_ready
+from bedplate.model.errors import MachineError
 from bedplate.testing.machine import FakeMachine
 from bedplate.testing.runner import FakeRunner, completed
 
@@ -16,6 +21,29 @@ PLACES = Places(cache=Path("/cache"), state=Path("/state"))
 
 def facts(machine: Machine, runner: FakeRunner | None = None) -> Facts:
     return gather(machine, runner or FakeRunner(), PLACES, kvm=True, ports=(6443, 5000))
+
+
+class Stuck(FakeRunner):
+    """Programs that never end, so that each takes as long as it may; one that may take for ever is an error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited = 0.0
+
+    def run(self, argv: Sequence[str | Path], *, seconds: float | None = None, **options: object) -> Completed:
+        del options
+        assert seconds is not None, argv
+        self.waited += seconds
+        raise MachineError(f"{argv[0]} did not end within {seconds:g} s.")
+
+
+def test_a_machine_on_which_nothing_ends_is_judged_within_five_seconds(tmp_path: Path) -> None:
+    stuck = Stuck()
+    device = tmp_path / "kvm"
+    device.touch()
+    assert choose_acceleration(stuck, device=device).kind is Accelerator.TCG
+    assert facts(FakeMachine(), stuck).namespaces == "unshare did not end within 1.5 s"
+    assert 0 < stuck.waited <= 4.5
 
 
 def test_a_sound_machine_is_found_ready() -> None:

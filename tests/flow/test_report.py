@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import ssl
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from bedplate.host.run import Completed
 from bedplate.local.kubeconfig import bootstrap_kubeconfig
 from bedplate.model.network import Answer, Caller, Reach
-from bedplate.node.report.facts import BadUnit, Facts, NodeState, Request, Server
+from bedplate.node.report.facts import BadUnit, Facts, NodeState, NoState, Request, Server
 from bedplate.node.report.gather import CERTIFICATE, HEALTH, NAME_SERVERS, REQUESTS, SYNCHRONISED, Node
 from bedplate.node.report.watch import EVERY_SECONDS, watch
 from bedplate.testing.clock import START, FakeClock
@@ -40,6 +42,7 @@ def certificate(start: datetime) -> bytes:
     return signed.public_bytes(serialization.Encoding.PEM)
 
 
+SYSTEM = Path(__file__).parents[2] / "os/usr/lib/systemd/system"
 AUTHORITY = certificate(START - YEAR)
 
 
@@ -84,8 +87,8 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def kubeconfig(*, token: str) -> bytes:
-    return bootstrap_kubeconfig(cluster="local", server=SERVER, authority=AUTHORITY, token=token)
+def kubeconfig(*, token: str, server: str = SERVER, authority: bytes = AUTHORITY) -> bytes:
+    return bootstrap_kubeconfig(cluster="local", server=server, authority=authority, token=token)
 
 
 def node_object(ready: str, message: str = "") -> Answer:
@@ -133,6 +136,25 @@ def test_a_node_without_a_cluster_asks_nobody_for_one(tmp_path: Path) -> None:
 def test_a_credential_that_is_no_kubeconfig_is_named(world: World) -> None:
     world.put("etc/kubernetes/bootstrap-kubelet.conf", b"clusters: 3")
     assert world.gather().unreadable.startswith("bootstrap-kubelet.conf: ")
+
+
+@pytest.mark.parametrize("authority", [ssl.PEM_cert_to_DER_cert(AUTHORITY.decode()), b"none"], ids=["DER", "text"])
+def test_an_authority_that_is_not_in_pem_is_named(world: World, authority: bytes) -> None:
+    world.put("etc/kubernetes/bootstrap-kubelet.conf", kubeconfig(token="a", authority=authority))
+    facts = world.gather()
+    assert facts.unreadable == "bootstrap-kubelet.conf: the cluster's CA is not in PEM"
+    assert facts.api is None
+
+
+@pytest.mark.parametrize("server", ["https://[::1", "https://:6443", "10.75.0.1:6443", "https://a:port"])
+def test_a_server_whose_address_is_none_is_no_server(world: World, server: str) -> None:
+    world.put("etc/kubernetes/bootstrap-kubelet.conf", kubeconfig(token="a", server=server))
+    assert world.gather().server is None
+
+
+def test_a_report_that_fails_is_started_again() -> None:
+    unit = (SYSTEM / "bedplate-report.service").read_text().splitlines()
+    assert "Restart=on-failure" in unit
 
 
 def test_a_half_written_certificate_is_none(world: World) -> None:
@@ -191,15 +213,41 @@ def test_failed_and_restarting_units_come_with_their_last_words(world: World) ->
     )
 
 
-def test_units_are_left_out_when_nobody_tells_of_them(world: World) -> None:
-    world.runner = FakeRunner(lambda argv: completed(argv, code=1))
-    assert world.gather().units == ()
+@pytest.mark.parametrize(
+    "systemctl",
+    [lambda argv: completed(argv, code=1), lambda argv: completed(argv, stdout=b"busy")],
+    ids=["fails", "says something else"],
+)
+def test_nobody_telling_of_units_is_not_the_same_as_no_bad_unit(
+    world: World, systemctl: Callable[[tuple[str, ...]], Completed]
+) -> None:
+    world.runner = FakeRunner(systemctl)
+    assert world.gather().units is None
 
 
 def test_the_node_says_of_itself_what_the_cluster_says(world: World) -> None:
     world.join()
     world.answer("/api/v1/nodes/n1", node_object("False", "no pod network"))
     assert world.gather().state == NodeState(ready=False, message="no pod network")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(Reach.ANSWERED, 404), NoState.UNREGISTERED),
+        (Answer(Reach.ANSWERED, 403), NoState.UNKNOWN),
+        (Answer(Reach.ANSWERED, 500), NoState.UNKNOWN),
+        (Answer(Reach.ANSWERED, 200, b"{"), NoState.UNKNOWN),
+        (Answer(Reach.SILENT), NoState.UNKNOWN),
+        (Answer(Reach.ANSWERED, 200, b'{"kind": "Node"}'), NodeState(ready=False)),
+    ],
+)
+def test_only_an_api_server_that_knows_no_such_node_makes_it_unregistered(
+    world: World, answer: Answer, expected: NodeState | NoState
+) -> None:
+    world.join()
+    world.answer("/api/v1/nodes/n1", answer)
+    assert world.gather().state == expected
 
 
 class Story:

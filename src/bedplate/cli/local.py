@@ -10,7 +10,7 @@ from bedplate.cli.context import places, report
 from bedplate.cli.image import image_of
 from bedplate.cli.preflight import require
 from bedplate.host.clock import SystemClock
-from bedplate.host.locks import alone
+from bedplate.host.locks import alone, is_held
 from bedplate.host.run import SystemRunner
 from bedplate.image.components.build import build_components
 from bedplate.image.components.catalogue import read_catalogue
@@ -37,8 +37,17 @@ def the_cluster() -> Cluster:
 @contextmanager
 def changing(doing: str) -> Iterator[None]:
     """Hold the cluster for a block: two commands that change it at once would undo each other's work."""
-    with alone(cluster_folder().parent / f"{NAME}.lock", doing=doing):
+    clusters = cluster_folder().parent
+    # Whatever is in there, disks with the keys of nodes among it, is for its owner alone.
+    clusters.mkdir(parents=True, exist_ok=True)
+    clusters.chmod(0o700)
+    with alone(clusters / f"{NAME}.lock", doing=doing):
         yield
+
+
+def is_changing() -> bool:
+    """Whether a command holds the cluster now."""
+    return is_held(cluster_folder().parent / f"{NAME}.lock")
 
 
 def ports_for(api: int | None, registry: int | None) -> tuple[int, int]:

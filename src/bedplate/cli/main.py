@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -15,7 +15,7 @@ import typer
 from typer.main import get_command
 
 from bedplate.cli import cache, cluster, components, image, node, nodepool, preflight, release, tour
-from bedplate.cli.context import places
+from bedplate.cli.context import places, started_in
 from bedplate.host.clock import SystemClock
 from bedplate.host.files import write_atomically
 from bedplate.model.errors import BedplateError, MachineError, OurError
@@ -81,9 +81,13 @@ def root(
     settings.debug = debug
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
     """Run one command and give its exit code; docs/reference/exit-codes.md lists them."""
-    settings = Settings(debug=bool(os.environ.get("BEDPLATE_DEBUG")))
+    with started_in(environment):
+        return _main(arguments, Settings(debug=bool(environment.get("BEDPLATE_DEBUG"))))
+
+
+def _main(arguments: Sequence[str] | None, settings: Settings) -> int:
     try:
         code = _run(arguments, settings)
         sys.stdout.flush()

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Annotated
 
 import msgspec
 import typer
 
 from bedplate.cli.context import report
-from bedplate.cli.local import changing, the_cluster
+from bedplate.cli.local import changing, is_changing, the_cluster
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.clock import SystemClock
 from bedplate.host.run import SystemRunner
 from bedplate.local.cluster import Cluster
+from bedplate.local.pools.nodes import lost_nodes
 from bedplate.local.pools.plan import MachineAction
 from bedplate.local.pools.reconcile import plan_for, provider, reconcile
+from bedplate.local.pools.states import ShownPool, shown
 from bedplate.local.pools.store import find_pool, read_pools, remove_pool, replace_pool, write_pool
-from bedplate.model.errors import UserError
+from bedplate.model.errors import PeerError, UserError
 from bedplate.model.pools import NodePool, PoolMode, UpgradeSettings, require_sound, require_system_pool
 
 app = typer.Typer(help="Pools of nodes.", no_args_is_help=True, rich_markup_mode=None)
@@ -39,14 +42,17 @@ DrainTimeoutOption = Annotated[
 ]
 COLUMNS = {
     "Name": "name",
-    "OsSku": "os_sku",
     "KubernetesVersion": "orchestrator_version",
     "Count": "count",
+    "Ready": "ready_count",
+    "ProvisioningState": "provisioning_state",
+    "PowerState": "power_state.code",
     "Mode": "mode",
     "NodeImageVersion": "node_image_version",
 }
 DETAILS = {
     **COLUMNS,
+    "OsSku": "os_sku",
     "NodeLabels": "node_labels",
     "NodeTaints": "node_taints",
     "WritableCniBin": "writable_cni_bin",
@@ -84,29 +90,32 @@ def add(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Add a pool, and wait until its nodes are Ready."""
-    cluster = the_cluster()
-    if name in {pool.name for pool in read_pools(cluster.pools)}:
-        raise UserError(f"There is a node pool {name} already.", resolution="Scale it, or choose another name.")
-    pool = msgspec.structs.replace(
-        cluster.pool(name, count=node_count, mode=mode),
-        node_labels=_labels(labels or ()),
-        node_taints=tuple(_parts(node_taints or ())),
-        upgrade_settings=UpgradeSettings(drain_timeout_in_minutes=drain_timeout),
-        writable_cni_bin=writable_cni_bin,
-    )
-    _make_so(cluster, pool, pool.upgrade_settings, dry_run=dry_run, output=output)
+    with _changing(f"adding node pool {name}", dry_run=dry_run) as cluster:
+        if name in {pool.name for pool in read_pools(cluster.pools)}:
+            raise UserError(f"There is a node pool {name} already.", resolution="Scale it, or choose another name.")
+        pool = msgspec.structs.replace(
+            cluster.pool(name, count=node_count, mode=mode),
+            node_labels=_labels(labels or ()),
+            node_taints=tuple(_parts(node_taints or ())),
+            upgrade_settings=UpgradeSettings(drain_timeout_in_minutes=drain_timeout),
+            writable_cni_bin=writable_cni_bin,
+        )
+        _make_so(cluster, pool, pool.upgrade_settings, dry_run=dry_run, output=output)
 
 
 @app.command(name="list")
 def list_pools(*, output: OutputOption = OutputFormat.table) -> None:
-    """List the pools."""
-    emit(read_pools(the_cluster().pools), output=output, columns=COLUMNS)
+    """List the pools, and whether their nodes are what they say."""
+    cluster = the_cluster()
+    emit(_shown(cluster, read_pools(cluster.pools), changing=is_changing()), output=output, columns=COLUMNS)
 
 
 @app.command()
 def show(*, name: NameOption, output: OutputOption = OutputFormat.table) -> None:
     """Show one pool."""
-    emit(find_pool(the_cluster().pools, name), output=output, columns=DETAILS)
+    cluster = the_cluster()
+    (pool,) = _shown(cluster, [find_pool(cluster.pools, name)], changing=is_changing())
+    emit(pool, output=output, columns=DETAILS)
 
 
 @app.command()
@@ -124,10 +133,10 @@ def scale(
     drain --ignore-daemonsets --delete-emptydir-data` does; one that cannot be
     drained in time stops it, and no node goes.
     """
-    cluster = the_cluster()
-    before = find_pool(cluster.pools, name)
-    settings = _settings(before, drain_timeout)
-    _make_so(cluster, msgspec.structs.replace(before, count=node_count), settings, dry_run=dry_run, output=output)
+    with _changing(f"scaling node pool {name}", dry_run=dry_run) as cluster:
+        before = find_pool(cluster.pools, name)
+        settings = _settings(before, drain_timeout)
+        _make_so(cluster, msgspec.structs.replace(before, count=node_count), settings, dry_run=dry_run, output=output)
 
 
 @app.command()
@@ -142,17 +151,23 @@ def delete(
 
     The nodes are drained first, as when a pool is scaled down.
     """
-    cluster = the_cluster()
-    gone = find_pool(cluster.pools, name)
-    left = [pool for pool in read_pools(cluster.pools) if pool.name != name]
-    if gone.mode is PoolMode.SYSTEM:
-        require_system_pool(left)
-    if dry_run:
-        _print_plan(cluster, left, output)
-        return
-    with changing(f"deleting node pool {name}"):
+    with _changing(f"deleting node pool {name}", dry_run=dry_run) as cluster:
+        gone = find_pool(cluster.pools, name)
+        left = [pool for pool in read_pools(cluster.pools) if pool.name != name]
+        if gone.mode is PoolMode.SYSTEM:
+            require_system_pool(left)
+        if dry_run:
+            _print_plan(cluster, left, output)
+            return
         remove_pool(cluster.pools, name)
         _reconcile(cluster, _settings(gone, drain_timeout), lambda: write_pool(cluster.pools, gone))
+
+
+@contextmanager
+def _changing(doing: str, *, dry_run: bool) -> Iterator[Cluster]:
+    """The cluster, held unless nothing will change. What is decided from its pools is decided inside."""
+    with nullcontext() if dry_run else changing(doing):
+        yield the_cluster()
 
 
 def _settings(pool: NodePool, drain_timeout: int | None) -> UpgradeSettings:
@@ -168,10 +183,9 @@ def _make_so(
     if dry_run:
         _print_plan(cluster, wanted, output)
         return
-    with changing(f"changing node pool {pool.name}"):
-        _planned(cluster, wanted)  # what cannot be carried out is not kept either
-        _reconcile(cluster, settings, replace_pool(cluster.pools, pool))
-    emit([pool], output=output, columns=COLUMNS)
+    _planned(cluster, wanted)  # what cannot be carried out is not kept either
+    _reconcile(cluster, settings, replace_pool(cluster.pools, pool))
+    emit(_shown(cluster, [pool], changing=False), output=output, columns=COLUMNS)
 
 
 def _reconcile(cluster: Cluster, settings: UpgradeSettings, take_back: Callable[[], None]) -> None:
@@ -183,6 +197,17 @@ def _reconcile(cluster: Cluster, settings: UpgradeSettings, take_back: Callable[
         settings=settings,
         take_back=take_back,
     )
+
+
+def _shown(cluster: Cluster, pools: Sequence[NodePool], *, changing: bool) -> list[ShownPool]:
+    """The pools with their states; whether nodes are Ready is left open when the API server does not answer."""
+    machines = provider(cluster, SystemRunner()).list()
+    try:
+        with cluster.api() as api:
+            lost = lost_nodes(api, [machine.name for machine in machines])
+    except PeerError:
+        lost = None
+    return [shown(pool, machines, lost, changing=changing) for pool in pools]
 
 
 def _print_plan(cluster: Cluster, pools: list[NodePool], output: OutputFormat) -> None:

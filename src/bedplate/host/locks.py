@@ -22,10 +22,11 @@ def take(path: Path) -> int | None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
+        while not _try(handle, fcntl.LOCK_EX):
+            if not _try(handle, fcntl.LOCK_SH):
+                os.close(handle)
+                return None
+            # In the way was somebody in `is_held`, who is gone in a moment.
     except BaseException:
         os.close(handle)
         raise
@@ -33,12 +34,23 @@ def take(path: Path) -> int | None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock now."""
-    handle = take(path) if path.exists() else None
-    if handle is not None:
-        os.close(handle)
+    """Whether somebody holds the lock now. Asking is in nobody's way: not of others who ask, nor of `take`."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
-    return path.exists()
+    try:
+        return not _try(handle, fcntl.LOCK_SH)
+    finally:
+        os.close(handle)
+
+
+def _try(handle: int, kind: int) -> bool:
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def wait_until_free(path: Path, *, seconds: float, clock: Clock) -> bool:

@@ -6,6 +6,7 @@ import errno
 import socket
 import ssl
 import struct
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -35,15 +36,18 @@ class Peers(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class SystemPeers:
-    """Asks over the network."""
+    """Asks over the network. `name_port` is the port of DNS servers."""
+
+    name_port: int = 53
 
     def answers_names(self, server: str) -> bool:
         family = socket.AF_INET6 if ":" in server else socket.AF_INET
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as asked:
                 asked.settimeout(LIMIT_SECONDS)
-                asked.connect((server, 53))
+                asked.connect((server, self.name_port))
                 asked.send(ROOT_QUERY)
                 return asked.recv(512)[:2] == ROOT_QUERY[:2]
         except OSError:
@@ -52,14 +56,14 @@ class SystemPeers:
     def resolves(self, name: str) -> bool:
         try:
             return bool(socket.getaddrinfo(name, None))
-        except OSError:
+        except (OSError, UnicodeError):  # UnicodeError: no name at all, such as `a..b`
             return False
 
     def get(self, url: str, caller: Caller) -> Answer:
         try:
             return _get(url, caller)
-        except socket.gaierror as problem:
-            return Answer(Reach.NO_NAME, details=problem.strerror or str(problem))
+        except (socket.gaierror, UnicodeError) as problem:
+            return Answer(Reach.NO_NAME, details=str(problem.args[-1]))
         except ssl.SSLCertVerificationError as problem:
             return Answer(Reach.UNTRUSTED, details=problem.verify_message)
         except TimeoutError:

@@ -14,13 +14,15 @@ from bedplate.image.lock import versions
 from bedplate.image.manifest import Executable, File, Manifest, Package, Partition
 from bedplate.image.order import ImageOrder
 from bedplate.image.stage import Staged, component_files
+from bedplate.model.errors import OurError
 
-PARTITIONS = {
+PARTITIONS: Mapping[str, str] = {
     "esp": "uki.efi",
     "usr-a": "usr.erofs",
     "usr-a-verity": "usr.verity",
     "usr-a-verity-sig": "usr.verity-sig",
 }
+"""Labels in the order of the table, as os/repart has them, and the files beside disk.raw."""
 OURS = "recipe"
 
 
@@ -45,15 +47,15 @@ def describe(folder: Path, staged: Staged, packages: Path, order: ImageOrder, ve
 
 
 def list_partitions(folder: Path) -> tuple[Partition, ...]:
-    """The partitions of disk.raw; what is written into them lies beside it."""
+    """The partitions of disk.raw, as its table has them; what is written into them lies beside it."""
     with (folder / "disk.raw").open("rb") as disk:
         table = read_table(disk.read(HEAD_BYTES))
-    labels = zip(PARTITIONS.values(), table, strict=True)
-    return tuple(Partition(label_of(name), each.size, (folder / name).stat().st_size) for name, each in labels)
-
-
-def label_of(file: str) -> str:
-    return next(label for label, name in PARTITIONS.items() if name == file)
+    if [each.label for each in table] != list(PARTITIONS):
+        raise OurError(
+            "The disk was not partitioned as it should be.",
+            details=f"It has {', '.join(each.label for each in table) or 'no partition'}, not {', '.join(PARTITIONS)}.",
+        )
+    return tuple(Partition(each.label, each.size, (folder / PARTITIONS[each.label]).stat().st_size) for each in table)
 
 
 def list_files(root: Path, owners: Mapping[str, str]) -> tuple[File, ...]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bedplate.host.files import folder_in_one_step, remove_leftovers, write_atomically
+from bedplate.host.files import discard, folder_in_one_step, remove_leftovers, write_atomically
 from bedplate.host.places import Places
 from bedplate.host.report import Report
 from bedplate.host.run import ProgramFailed
@@ -16,6 +16,7 @@ from bedplate.image.failures import of_mkosi
 from bedplate.image.lock import PACKAGES, Lock, require_locked, versions
 from bedplate.image.recipe import packages_lock
 from bedplate.image.tools import Tools, give_to_owner
+from bedplate.image.trees import FORM, seal, tree_damage
 from bedplate.model.digests import sha256_of_parts
 
 STATUS = "var/lib/dpkg/status"
@@ -23,7 +24,7 @@ STATUS = "var/lib/dpkg/status"
 
 def packages_place(recipe: Path, lock: Lock, tools: Path, places: Places) -> Path:
     """Where the cache keeps the tree: named by all that it is a function of."""
-    parts = {"recipe": (recipe / "mkosi.conf").read_text(), "lock": lock.digest, "tools": tools.name}
+    parts = {"recipe": (recipe / "mkosi.conf").read_text(), "lock": lock.digest, "tools": tools.name, "form": FORM}
     return places.cache / "packages" / sha256_of_parts(parts.items())[:16]
 
 
@@ -33,10 +34,10 @@ def local_sources(repository: Path) -> str:
 
 
 def have_packages(recipe: Path, tools: Tools, supply: Supply) -> Path:
-    """The package tree of the recipe, made where the cache lacks it."""
+    """The package tree of the recipe, made where the cache lacks it or has it damaged."""
     lock = packages_lock(recipe)
     tree = packages_place(recipe, lock, tools.tree, supply.places)
-    if tree.is_dir():
+    if tree.is_dir() and not tree_damage(tree):
         supply.report.skipped("Debian packages", "already there")
     else:
         log = supply.places.cache / "logs/packages.log"
@@ -47,10 +48,14 @@ def have_packages(recipe: Path, tools: Tools, supply: Supply) -> Path:
 def make_packages(recipe: Path, tree: Path, debs: Debs, *, tools: Tools, log: Path, report: Report) -> None:
     """Make the tree of all packages of the lock."""
     remove_leftovers(tree)
-    with report.step("Debian packages"), folder_in_one_step(tree) as scratch, work_folder(tree) as work:
+    wrong = tree_damage(tree) if tree.is_dir() else ""
+    with report.step("Debian packages") as step, folder_in_one_step(tree) as scratch, work_folder(tree) as work:
+        step.note(f"again, since in the cache {wrong}" if wrong else "")
         made = run_mkosi(recipe, work, debs, tools=tools, log=log)
         require_locked(debs.lock, versions((made / STATUS).read_text()), PACKAGES)
         give_to_owner(made, tools.runner)
+        seal(made)
+        discard(tree)
         # As a whole: some folders in it are not even for their owner to write, and so could not be moved.
         scratch.rmdir()
         made.rename(scratch)

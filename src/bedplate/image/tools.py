@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedplate.host.files import folder_in_one_step, no_space, remove_leftovers
+from bedplate.host.files import discard, folder_in_one_step, no_space, remove_leftovers
 from bedplate.host.places import Places
 from bedplate.host.report import Report
 from bedplate.host.run import Completed, ProgramFailed, Runner
@@ -15,6 +15,7 @@ from bedplate.image.debs import Debs, Supply
 from bedplate.image.failures import of_installer
 from bedplate.image.lock import TOOLS, Lock, require_locked, versions
 from bedplate.image.recipe import tool_names, tools_lock
+from bedplate.image.trees import FORM, seal, tree_damage
 from bedplate.model.digests import sha256_of_parts
 
 # Process numbers begin anew in each namespace, and faketime names its semaphores by them: a shared one would clash.
@@ -71,15 +72,15 @@ def give_to_owner(tree: Path, runner: Runner) -> None:
 
 def tools_place(recipe: Path, lock: Lock, places: Places) -> Path:
     """Where the cache keeps the tree: named by all that it is a function of."""
-    parts = {"names": " ".join(tool_names(recipe)), "lock": lock.digest}
+    parts = {"names": " ".join(tool_names(recipe)), "lock": lock.digest, "form": FORM}
     return places.cache / "tools" / sha256_of_parts(parts.items())[:16]
 
 
 def have_tools(recipe: Path, supply: Supply, runner: Runner) -> Tools:
-    """The tools tree of the recipe, made where the cache lacks it."""
+    """The tools tree of the recipe, made where the cache lacks it or has it damaged."""
     lock = tools_lock(recipe)
     tree = tools_place(recipe, lock, supply.places)
-    if tree.is_dir():
+    if tree.is_dir() and not tree_damage(tree):
         supply.report.skipped("Build tools", "already there")
     else:
         log = supply.places.cache / "logs/tools.log"
@@ -90,7 +91,9 @@ def have_tools(recipe: Path, supply: Supply, runner: Runner) -> Tools:
 def make_tools(names: Sequence[str], tree: Path, debs: Debs, *, runner: Runner, log: Path, report: Report) -> None:
     """Make a tree with the packages named, out of the packages of a lock and no others."""
     remove_leftovers(tree)
-    with report.step("Build tools"), folder_in_one_step(tree) as scratch, debs.repository() as repository:
+    wrong = tree_damage(tree) if tree.is_dir() else ""
+    with report.step("Build tools") as step, folder_in_one_step(tree) as scratch, debs.repository() as repository:
+        step.note(f"again, since in the cache {wrong}" if wrong else "")
         scratch.rmdir()
         source = f"deb [trusted=yes] copy://{repository} ./"
         options = ["--quiet", "--mode=root", "--variant=apt", f"--include={','.join(names)}"]
@@ -100,3 +103,5 @@ def make_tools(names: Sequence[str], tree: Path, debs: Debs, *, runner: Runner, 
             raise of_installer("mmdebstrap", failed, tree, log) from failed
         give_to_owner(scratch, runner)
         require_locked(debs.lock, versions((scratch / "var/lib/dpkg/status").read_text()), TOOLS)
+        seal(scratch)
+        discard(tree)

@@ -13,16 +13,11 @@ from bedplate.model.errors import OurError
 ACCESS = "access"
 ADDONS = ("kube-proxy", "coredns")
 WORKLOADS = ("daemonset/kube-proxy", "deployment/coredns")
-INSTALLED = Path(__file__).parent / "deploy"
-"""Where the wheel has the manifests."""
 
 
-def manifests_folder(checkout: Path | None) -> Path:
-    """The folder of manifests: of the checkout where there is one, else of the installed package."""
-    folder = INSTALLED if checkout is None else checkout / "deploy" / "local"
-    if not folder.is_dir():
-        raise OurError(f"The manifests are not at {folder}.", resolution="Install Bedplate again.")
-    return folder
+def manifests_folder(checkout: Path) -> Path:
+    """The folder of manifests of a checkout."""
+    return checkout / "deploy" / "local"
 
 
 def addon_values(addresses: Addresses, *, kubernetes: str, coredns: str) -> dict[str, str]:

@@ -18,8 +18,8 @@ import msgspec
 from bedplate.host.clock import Clock, SystemClock
 from bedplate.host.files import write_atomically
 from bedplate.local.approval import SIGNER, Decision, Verdict, judge_serving_request
+from bedplate.local.authorities import Pki
 from bedplate.local.controlplane import ControlPlane
-from bedplate.local.pki import Pki
 from bedplate.local.setup import api_client
 from bedplate.wire.cell import ProcessSpec
 from bedplate.wire.csr import read_request

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -18,6 +18,7 @@ from bedplate.host.run import Runner, SystemRunner
 from bedplate.local import addons, images, registry
 from bedplate.local.addresses import GATEWAY, REGISTRY_PORT
 from bedplate.local.approver import approver_process
+from bedplate.local.authorities import Pki
 from bedplate.local.cell.client import OpenCell, find_cell, open_cell
 from bedplate.local.cell.lan import Lan
 from bedplate.local.cell.way_out import open_way_out
@@ -27,7 +28,7 @@ from bedplate.local.foreign.record import Foreign
 from bedplate.local.kubectl import Kubectl
 from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.oci import Image
-from bedplate.local.pki import ensure_pki
+from bedplate.local.pki import ensure_pki, read_pki
 from bedplate.local.setup import api_client, wait_ready, write_admin_kubeconfigs, write_kubeconfigs
 from bedplate.model.errors import OurError, UserError
 from bedplate.model.plans import Action, Verb
@@ -92,6 +93,7 @@ class Cluster:
     order: ClusterOrder
     cell: OpenCell
     plane: ControlPlane | None
+    runner: Runner = field(default_factory=SystemRunner, repr=False, compare=False, kw_only=True)
 
     @property
     def lan(self) -> Lan:
@@ -132,7 +134,7 @@ class Cluster:
     def api(self) -> httpx.Client:
         """The API server, as the administrator."""
         if self.order.foreign:
-            return foreign_client(self.order.foreign, self.order.programs["kubectl"], SystemRunner())
+            return foreign_client(self.order.foreign, self.order.programs["kubectl"], self.runner)
         return api_client(self.own.pki, "admin", server=self.order.server)
 
 
@@ -147,7 +149,7 @@ def open_cluster(folder: Path, clock: Clock) -> Cluster:
     if cell is None:
         raise UserError("The local cluster is not up.", resolution="Start it with `bedplate cluster up`.")
     order = read_order(folder)
-    return Cluster(folder, order, cell, own_plane(folder, order, clock))
+    return Cluster(folder, order, cell, None if order.foreign else own_plane(folder, order, read_pki(_pki(folder))))
 
 
 def read_order(folder: Path) -> ClusterOrder:
@@ -178,10 +180,9 @@ def ports_for(folder: Path, *, api: int | None, registry: int | None) -> tuple[i
 
 
 def _ports_before(folder: Path) -> tuple[int, int]:
-    try:
-        order = read_order(folder)
-    except OurError:  # there was none, or `up` is about to write it anew
+    if not (folder / RECORD).exists():
         return API_PORT, REGISTRY_RELAY
+    order = read_order(folder)
     return order.api_port, order.registry_port
 
 
@@ -200,24 +201,26 @@ def _decode_path(kind: type, value: object) -> Path:
     raise NotImplementedError(kind)
 
 
-def own_plane(folder: Path, order: ClusterOrder, clock: Clock) -> ControlPlane | None:
-    """The control plane as values, if it is ours; makes certificates where they are missing or end soon."""
-    if order.foreign:
-        return None
+def _pki(folder: Path) -> Path:
+    return folder / "pki"
+
+
+def own_plane(folder: Path, order: ClusterOrder, pki: Pki) -> ControlPlane:
+    """The control plane as values, where it is ours."""
     programs = Programs(
         etcd=order.programs["etcd"],
         kube_apiserver=order.programs["kube-apiserver"],
         kube_controller_manager=order.programs["kube-controller-manager"],
         kube_scheduler=order.programs["kube-scheduler"],
     )
-    return ControlPlane(folder, programs, ensure_pki(folder / "pki", clock))
+    return ControlPlane(folder, programs, pki)
 
 
 def bring_up(folder: Path, order: ClusterOrder, *, runner: Runner, clock: Clock, report: Report) -> Cluster:
     """Start what does not run, wait until it answers, and bring add-ons and images up to date."""
     if order.foreign:
         with report.step("Network") as step:
-            cluster = _start(folder, order, clock)
+            cluster = _start(folder, order, runner, clock)
             step.note("ran already" if cluster.cell.reused else f"leads to {order.server}")
     else:
         cluster = _bring_up_own(folder, order, runner=runner, clock=clock, report=report)
@@ -230,9 +233,9 @@ def bring_up(folder: Path, order: ClusterOrder, *, runner: Runner, clock: Clock,
 
 def _bring_up_own(folder: Path, order: ClusterOrder, *, runner: Runner, clock: Clock, report: Report) -> Cluster:
     with report.step("Control plane") as step:
-        cluster = _start(folder, order, clock)
+        cluster = _start(folder, order, runner, clock)
         with api_client(cluster.own.pki, "first-admin", server=order.server) as api:
-            seconds = wait_ready(api, clock)
+            seconds = wait_ready(api, clock, logs=folder / "log")
         step.note("ran already" if cluster.cell.reused else f"ready {seconds:.1f} s after its start")
     with report.step("Add-ons"):
         admin = cluster.kubectl(runner)
@@ -247,18 +250,19 @@ def addon_values(cluster: Cluster) -> dict[str, str]:
     return addons.addon_values(cluster.own.addresses, kubernetes=order.kubernetes, coredns=order.coredns)
 
 
-def _start(folder: Path, order: ClusterOrder, clock: Clock) -> Cluster:
-    plane = own_plane(folder, order, clock)
+def _start(folder: Path, order: ClusterOrder, runner: Runner, clock: Clock) -> Cluster:
+    plane = None if order.foreign else own_plane(folder, order, ensure_pki(_pki(folder), clock))
     write_atomically(folder / RECORD, msgspec.json.encode(order, enc_hook=str))
-    registry.write_registry_config(folder)
-    relays = {order.registry_port: f"{GATEWAY}:{REGISTRY_PORT}"}
-    specs = [registry.registry_process(folder)]
+    for instance in registry.INSTANCES:
+        registry.write_registry_config(folder, instance)
+    relays = {order.registry_port: f"{registry.TAKES.host}:{REGISTRY_PORT}"}
+    specs = [registry.registry_process(folder, instance) for instance in registry.INSTANCES]
     if plane:
         write_kubeconfigs(plane, cluster=order.name)
         write_admin_kubeconfigs(plane.pki, folder, cluster=order.name, relay=order.server)
         relays[order.api_port] = f"{GATEWAY}:{plane.addresses.api_port}"
         specs = [*control_plane_processes(plane), *specs, approver_process(plane, python=Path(sys.executable))]
-    cluster = Cluster(folder, order, open_cell(folder / "cell", relays=relays, clock=clock), plane)
+    cluster = Cluster(folder, order, open_cell(folder / "cell", relays=relays, clock=clock), plane, runner=runner)
     cluster.lan.prepare(names=order.foreign.names if order.foreign else {})
     if order.foreign:
         _lead_out(cluster, order.foreign)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedplate.local.addresses import CLUSTER_DNS, GATEWAY, POD_CIDR, SERVICE_CIDR
-from bedplate.local.pki import CLUSTER, ETCD, FRONT_PROXY, Pki
+from bedplate.local.authorities import CLUSTER, ETCD, FRONT_PROXY, Pki
 from bedplate.wire.cell import ProcessSpec
 
 COMPONENT_KUBECONFIGS = ("controller-manager", "scheduler", "approver")

@@ -94,7 +94,7 @@ def machine_credentials(machine: MachineIdentity, target: JoinTarget) -> dict[st
     """The systemd credentials that give a machine its identity, by their names."""
     return {
         "system.hostname": machine.name.encode(),
-        "bedplate.kubelet-bootstrap": target.bootstrap,
+        **bootstrap_credential(target),
         "bedplate.cluster-ca": target.authority,
         "bedplate.kubelet-config": kubelet_drop_in(target),
         "bedplate.kubelet-env": kubelet_environment(machine),
@@ -102,6 +102,11 @@ def machine_credentials(machine: MachineIdentity, target: JoinTarget) -> dict[st
         "bedplate.registry-hosts": registry_hosts(target.registry),
         **({"bedplate.writable-cni-bin": b"yes"} if machine.writable_cni_bin else {}),
     }
+
+
+def bootstrap_credential(target: JoinTarget) -> dict[str, bytes]:
+    """The one credential that ends: the token in it is good for a day, and of no use to a machine that has joined."""
+    return {"bedplate.kubelet-bootstrap": target.bootstrap}
 
 
 def kubelet_drop_in(target: JoinTarget) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bedplate.local.pki import CLUSTER, Pki
+from bedplate.local.authorities import CLUSTER, Pki
 from bedplate.wire.kubeconfig import ClusterEntry, ContextEntry, Kubeconfig, NamedCluster, NamedContext, NamedUser, User
 
 

@@ -1,13 +1,8 @@
-"""The certificates of one local cluster: three authorities and what they sign, as files in one folder.
-
-Who may do what follows from the names below: `system:` names are bound to roles by the API server
-itself, `bedplate:` names and the administrators' group by `deploy/local/access.yaml`.
-"""
+"""The certificates of one local cluster as files in one folder: made where it is time, and read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from bedplate.host.clock import Clock
 from bedplate.host.files import write_atomically
-from bedplate.local.addresses import FIRST_SERVICE, GATEWAY
+from bedplate.local.authorities import AUTHORITIES, LEAVES, SERVICE_ACCOUNTS, Pki
 from bedplate.local.certificates import (
     Pair,
     Subject,
@@ -27,69 +22,29 @@ from bedplate.local.certificates import (
     public_pem,
     why_replace,
 )
+from bedplate.model.errors import OurError
 from bedplate.model.plans import Action, Verb
 
-CLUSTER, FRONT_PROXY, ETCD = "ca", "front-proxy-ca", "etcd-ca"
-SERVICE_ACCOUNTS = "sa"
-ADMINISTRATORS = "kubeadm:cluster-admins"
-APPROVER = "bedplate:serving-approver"
-KUBELET_CLIENT = "bedplate:kubelet-client"
-API_NAMES = (
-    "kubernetes",
-    "kubernetes.default",
-    "kubernetes.default.svc",
-    "kubernetes.default.svc.cluster.local",
-    "localhost",
-)
-API_ADDRESSES = (FIRST_SERVICE, GATEWAY, "127.0.0.1")
 
-CLIENT, SERVER, BOTH = frozenset({"client"}), frozenset({"server"}), frozenset({"client", "server"})
-
-AUTHORITIES: Mapping[str, Subject] = {
-    CLUSTER: Subject("bedplate-cluster"),
-    FRONT_PROXY: Subject("bedplate-front-proxy"),
-    ETCD: Subject("bedplate-etcd"),
-}
-LEAVES: Mapping[str, tuple[str, Subject]] = {
-    "apiserver": (CLUSTER, Subject("kube-apiserver", (), SERVER, API_NAMES, API_ADDRESSES)),
-    "apiserver-kubelet-client": (CLUSTER, Subject(KUBELET_CLIENT, (), CLIENT)),
-    "apiserver-etcd-client": (ETCD, Subject("kube-apiserver-etcd-client", (), CLIENT)),
-    # etcd's own gateway is a client of etcd and shows the serving certificate.
-    "etcd-server": (ETCD, Subject("etcd", (), BOTH, ("localhost",), ("127.0.0.1",))),
-    "front-proxy-client": (FRONT_PROXY, Subject("front-proxy-client", (), CLIENT)),
-    # Only `first-admin` is above RBAC: it brings in the roles that make `admin` an administrator.
-    "first-admin": (CLUSTER, Subject("bedplate-first-admin", ("system:masters",), CLIENT)),
-    "admin": (CLUSTER, Subject("bedplate-admin", (ADMINISTRATORS,), CLIENT)),
-    "controller-manager": (CLUSTER, Subject("system:kube-controller-manager", (), CLIENT)),
-    "scheduler": (CLUSTER, Subject("system:kube-scheduler", (), CLIENT)),
-    "approver": (CLUSTER, Subject(APPROVER, (), CLIENT)),
-}
-"""File name -> the authority that signs it, and whom it names."""
+def read_pki(folder: Path) -> Pki:
+    """The certificates that `ensure_pki` made. Raises `OurError` when a file is missing; writes nothing."""
+    pki = Pki(folder)
+    names = (*AUTHORITIES, *LEAVES)
+    files = (*map(pki.certificate, names), *map(pki.key, names), pki.key(SERVICE_ACCOUNTS), pki.service_account_public)
+    missing = [path.name for path in files if not path.is_file()]
+    if missing:
+        raise OurError(
+            f"Certificates of the cluster are missing in {folder}.",
+            details=", ".join(missing),
+            resolution="Run `bedplate cluster up`: it makes them anew.",
+        )
+    return pki
 
 
-@dataclass(frozen=True, slots=True)
-class Pki:
-    """Where the certificates are; `actions` tells which were made just now, and why."""
-
-    folder: Path
-    actions: tuple[Action, ...] = ()
-
-    def certificate(self, name: str) -> Path:
-        return self.folder / f"{name}.crt"
-
-    def key(self, name: str) -> Path:
-        return self.folder / f"{name}.key"
-
-    @property
-    def service_account_public(self) -> Path:
-        return self.folder / f"{SERVICE_ACCOUNTS}.pub"
-
-
-def ensure_pki(folder: Path, clock: Clock, *, api_names: Sequence[str] = (), api_addresses: Sequence[str] = ()) -> Pki:
+def ensure_pki(folder: Path, clock: Clock) -> Pki:
     """Every certificate of the cluster under `folder`: made where it is missing, broken or close to its end.
 
-    `api_names` and `api_addresses` are further ones that the API server answers to. Private keys get
-    mode 0600. An authority that had to be made anew takes all that it signed with it.
+    Private keys get mode 0600. An authority that had to be made anew takes all that it signed with it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -97,22 +52,9 @@ def ensure_pki(folder: Path, clock: Clock, *, api_names: Sequence[str] = (), api
     pki = Pki(folder)
     authorities = {name: _ensure(pki, name, subject, None, now) for name, subject in AUTHORITIES.items()}
     actions = [action for _, action in authorities.values()]
-    for name, (authority, subject) in _leaves(api_names, api_addresses):
+    for name, (authority, subject) in LEAVES.items():
         actions.append(_ensure(pki, name, subject, authorities[authority][0], now)[1])
     return replace(pki, actions=(*actions, _ensure_service_accounts(pki)))
-
-
-def _leaves(names: Sequence[str], addresses: Sequence[str]) -> Iterator[tuple[str, tuple[str, Subject]]]:
-    for name, (authority, subject) in LEAVES.items():
-        if name == "apiserver":
-            wider = replace(
-                subject,
-                dns_names=tuple(dict.fromkeys((*subject.dns_names, *names))),
-                addresses=tuple(dict.fromkeys((*subject.addresses, *addresses))),
-            )
-            yield name, (authority, wider)
-        else:
-            yield name, (authority, subject)
 
 
 def _ensure(pki: Pki, name: str, subject: Subject, issuer: Pair | None, now: datetime) -> tuple[Pair, Action]:

@@ -1,8 +1,13 @@
-"""The local image registry: Debian's docker-registry, and pushing to it (OCI distribution specification 1.1)."""
+"""The local image registry: Debian's docker-registry, and pushing to it (OCI distribution specification 1.1).
+
+Two processes share its files. One takes images, and only this computer reaches it; the other only gives them, and
+that is the one that machines and their pods reach: what a pod could push, every node would run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -10,6 +15,7 @@ import msgspec
 
 from bedplate.host.clock import Clock, wait_until
 from bedplate.host.files import write_atomically
+from bedplate.host.sockets import LOOPBACK
 from bedplate.local.addresses import GATEWAY, REGISTRY_PORT
 from bedplate.local.oci import MANIFEST_TYPE, Image
 from bedplate.model.errors import PeerError
@@ -20,7 +26,22 @@ PROGRAM = Path("/usr/bin/docker-registry")
 POLL_SECONDS = 0.05
 
 
-def registry_config(storage: Path, *, host: str, port: int) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One process of the registry."""
+
+    name: str
+    read_only: bool
+    host: str
+
+
+TAKES = Instance("registry", read_only=False, host=LOOPBACK)
+"""For images from this computer; inside the cell, nothing but a relay reaches its loopback address."""
+GIVES = Instance("registry-read-only", read_only=True, host=GATEWAY)
+INSTANCES = (TAKES, GIVES)
+
+
+def registry_config(storage: Path, *, host: str, port: int, read_only: bool) -> bytes:
     """Plain HTTP, files under `storage`, and nothing else: no cache server, no debug listener, no purging."""
     return msgspec.yaml.encode(
         {
@@ -29,30 +50,31 @@ def registry_config(storage: Path, *, host: str, port: int) -> bytes:
             "storage": {
                 "filesystem": {"rootdirectory": str(storage)},
                 "cache": {"blobdescriptor": "inmemory"},
-                "maintenance": {"uploadpurging": {"enabled": False}},
+                "maintenance": {"uploadpurging": {"enabled": False}, "readonly": {"enabled": read_only}},
             },
             "http": {"addr": f"{host}:{port}", "headers": {"X-Content-Type-Options": ["nosniff"]}},
         }
     )
 
 
-def registry_process(folder: Path, *, program: Path = PROGRAM) -> ProcessSpec:
-    """The registry of the cluster under `folder`, whose configuration `write_registry_config` puts in place."""
+def registry_process(folder: Path, instance: Instance, *, program: Path = PROGRAM) -> ProcessSpec:
+    """One process of the registry of the cluster under `folder`; `write_registry_config` puts its settings in place."""
     return ProcessSpec(
-        name="registry",
-        argv=(str(program), "serve", str(_config_file(folder))),
-        log=str(folder / "log" / "registry.log"),
+        name=instance.name,
+        argv=(str(program), "serve", str(_config_file(folder, instance))),
+        log=str(folder / "log" / f"{instance.name}.log"),
         restart=True,
     )
 
 
-def write_registry_config(folder: Path, *, host: str = GATEWAY, port: int = REGISTRY_PORT) -> None:
-    """Put the configuration of the registry of the cluster under `folder` in place."""
-    write_atomically(_config_file(folder), registry_config(folder / "registry", host=host, port=port))
+def write_registry_config(folder: Path, instance: Instance, *, port: int = REGISTRY_PORT) -> None:
+    """Put the configuration of one process of the registry of the cluster under `folder` in place."""
+    config = registry_config(folder / "registry", host=instance.host, port=port, read_only=instance.read_only)
+    write_atomically(_config_file(folder, instance), config)
 
 
-def _config_file(folder: Path) -> Path:
-    return folder / "registry.yaml"
+def _config_file(folder: Path, instance: Instance) -> Path:
+    return folder / f"{instance.name}.yaml"
 
 
 def registry_client(base_url: str) -> httpx.Client:

@@ -9,9 +9,9 @@ import httpx
 
 from bedplate.host.clock import Clock, wait_until
 from bedplate.host.files import write_atomically
+from bedplate.local.authorities import CLUSTER, Pki
 from bedplate.local.controlplane import COMPONENT_KUBECONFIGS, ControlPlane
 from bedplate.local.kubeconfig import certificate_kubeconfig
-from bedplate.local.pki import CLUSTER, Pki
 from bedplate.model.errors import PeerError
 
 POLL_SECONDS = 0.1
@@ -46,19 +46,19 @@ def api_client(pki: Pki, holder: str, *, server: str) -> httpx.Client:
     return httpx.Client(base_url=server, verify=context, trust_env=False, timeout=10.0)
 
 
-def wait_ready(api: httpx.Client, clock: Clock, *, seconds: float = 60.0) -> float:
+def wait_ready(api: httpx.Client, clock: Clock, *, logs: Path, seconds: float = 60.0) -> float:
     """Wait until API server and controller manager work; the seconds that took.
 
     `api` may act as the first administrator, the only one who can before the roles are there. In a cluster
     that was up before, what the controller manager made is there already, so only the API server is waited
-    for. Raises PeerError with the last answer after `seconds`.
+    for. Raises PeerError with the last answer after `seconds`; `logs` is the folder to look into then.
     """
     waited = wait_until(lambda: _missing(api), clock, seconds=seconds, every=POLL_SECONDS)
     if waited.missing:
         raise PeerError(
             f"The control plane was not ready within {seconds:g} s.",
             details=waited.missing,
-            resolution="Look at the logs under log/ in the cluster's folder.",
+            resolution=f"Look at the logs in {logs}.",
         )
     return waited.seconds
 

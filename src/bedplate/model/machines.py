@@ -82,6 +82,10 @@ class MachineProvider(Protocol):
         """Give the machine of that name and number a new disk and new credentials, and switch it on."""
         ...
 
+    def equip(self, name: str, credentials: Mapping[str, bytes]) -> None:
+        """Give a machine these credentials from its next start on, each in place of the one of that name."""
+        ...
+
     def power(self, name: str, power: Power) -> Machine:
         """Press the power button. Switching on what is on, or off what is off, changes nothing."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bedplate.local.cell import network
@@ -13,14 +13,15 @@ from bedplate.model.machines import Machine, MachineOrder, MachineState, Power
 class FakeProvider:
     """Implements `bedplate.model.machines.MachineProvider`.
 
-    `orders` are what the machines were made to, by name; `boots` every switching on, in order. A machine
-    whose name is in `broken` cannot be made.
+    `orders` are what the machines were made to, by name; `boots` every switching on, in order; `told` the
+    credentials with which each is started. A machine whose name is in `broken` cannot be made.
     """
 
     def __init__(self, machines: Sequence[Machine] = ()) -> None:
         self._machines = {machine.name: machine for machine in machines}
         self.orders: dict[str, MachineOrder] = {}
         self.boots: list[str] = []
+        self.told: dict[str, dict[str, bytes]] = {machine.name: {} for machine in machines}
         self.broken: set[str] = set()
 
     def create(self, order: MachineOrder) -> Machine:
@@ -30,6 +31,7 @@ class FakeProvider:
         if order.name in self.broken:
             raise MachineError("QEMU ended at once.")
         self.orders[order.name] = order
+        self.told[order.name] = dict(order.credentials)
         return self._keep(
             Machine(order.name, order.number, order.pool, network.address(order.number), MachineState.STOPPED), on=True
         )
@@ -47,6 +49,9 @@ class FakeProvider:
             raise UserError(f"Machine {known.name} has number {known.number}, not {order.number}.")
         self.delete(order.name)
         return self.create(order)
+
+    def equip(self, name: str, credentials: Mapping[str, bytes]) -> None:
+        self.told[self._find(name).name] |= credentials
 
     def power(self, name: str, power: Power) -> Machine:
         return self._keep(self._find(name), on=power is not Power.OFF)

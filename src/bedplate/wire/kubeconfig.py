@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from bedplate.wire.certificate import BEGIN
+
 
 class _Kebab(msgspec.Struct, frozen=True, rename="kebab", omit_defaults=True, kw_only=True):
     """Kubeconfig names its fields with hyphens."""
@@ -82,4 +84,7 @@ def read_access(text: bytes) -> Access:
     user = next((each.user for each in config.users if each.name == context.user), User())
     if cluster is None:
         raise ValueError(f"there is no cluster {context.cluster}")
-    return Access(cluster.server, cluster.certificate_authority_data, user.token)
+    authority = cluster.certificate_authority_data
+    if authority and not (authority.isascii() and BEGIN in authority):
+        raise ValueError("the cluster's CA is not in PEM")
+    return Access(cluster.server, authority, user.token)

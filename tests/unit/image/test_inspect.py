@@ -13,13 +13,14 @@ import pytest
 from bedplate.cli.image_show import diff_sections, inspection_sections
 from bedplate.cli.sections import WIDTH, size
 from bedplate.host.places import Places
+from bedplate.image.describe import PARTITIONS, list_partitions
 from bedplate.image.diff import Difference, FileDifference, Kind, Summary, diff
 from bedplate.image.gpt import HEAD_BYTES, read_table
 from bedplate.image.inspect import Share, inspect, tenths
 from bedplate.image.manifest import Executable, File, Manifest, Package, Partition, write_manifest
 from bedplate.image.plan import Found, make_plan
 from bedplate.image.stock import find_image
-from bedplate.model.errors import UserError
+from bedplate.model.errors import OurError, UserError
 from bedplate.model.plans import Action, Verb
 
 KUBELET = File("usr/bin/kubelet", 900, "aa" * 32, owner="kubelet")
@@ -161,20 +162,49 @@ def test_sizes_are_told_in_steps_of_a_thousand(count: int, text: str) -> None:
     assert size(count) == text
 
 
-def table_of(label: str, first: int, last: int, identity: uuid.UUID) -> bytes:
+IDENTITY = uuid.UUID(int=5)
+
+
+def table_of(*labels: str) -> bytes:
+    """A table whose first entry is unused, and whose others have a MiB each, from the first one on."""
     head = bytearray(HEAD_BYTES)
     head[512:520] = b"EFI PART"
-    struct.pack_into("<QII", head, 512 + 72, 2, 4, 128)
-    kind = uuid.uuid4().bytes_le
-    entry = kind + identity.bytes_le + struct.pack("<QQQ", first, last, 0) + label.encode("utf-16-le")
-    head[1024 + 128 : 1024 + 128 + len(entry)] = entry
+    struct.pack_into("<QII", head, 512 + 72, 2, len(labels) + 3, 128)
+    for number, label in enumerate(labels, start=1):
+        place = struct.pack("<QQQ", 2048 * number, 2048 * (number + 1) - 1, 0)
+        entry = uuid.uuid4().bytes_le + IDENTITY.bytes_le + place + label.encode("utf-16-le")
+        head[1024 + 128 * number : 1024 + 128 * number + len(entry)] = entry
     return bytes(head)
 
 
 def test_a_partition_table_gives_places_in_bytes() -> None:
-    identity = uuid.UUID(int=5)
-    (found,) = read_table(table_of("usr-a", 2048, 4095, identity))
-    assert (found.label, found.identity, found.start, found.size) == ("usr-a", identity, 1 << 20, 1 << 20)
+    (found,) = read_table(table_of("usr-a"))
+    assert (found.label, found.identity, found.start, found.size) == ("usr-a", IDENTITY, 1 << 20, 1 << 20)
+
+
+def disk_with(folder: Path, *labels: str) -> Path:
+    (folder / "disk.raw").write_bytes(table_of(*labels))
+    for count, name in enumerate(PARTITIONS.values(), start=1):
+        (folder / name).write_bytes(bytes(count))
+    return folder
+
+
+def test_partitions_are_those_of_the_disk(tmp_path: Path) -> None:
+    found = list_partitions(disk_with(tmp_path, "esp", "usr-a", "usr-a-verity", "usr-a-verity-sig"))
+    assert [(each.label, each.size, each.used) for each in found] == [
+        ("esp", 1 << 20, 1),
+        ("usr-a", 1 << 20, 2),
+        ("usr-a-verity", 1 << 20, 3),
+        ("usr-a-verity-sig", 1 << 20, 4),
+    ]
+
+
+@pytest.mark.parametrize("labels", [(), ("esp", "usr-a-verity", "usr-a", "usr-a-verity-sig"), ("esp", "a", "b", "c")])
+def test_a_disk_with_other_partitions_is_not_taken_for_the_one_expected(
+    tmp_path: Path, labels: tuple[str, ...]
+) -> None:
+    with pytest.raises(OurError, match="not partitioned as it should be"):
+        list_partitions(disk_with(tmp_path, *labels))
 
 
 def test_a_disk_without_a_table_is_refused() -> None:

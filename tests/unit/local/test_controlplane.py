@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from bedplate.local.addresses import GATEWAY
 from bedplate.local.approver import approver_process
+from bedplate.local.authorities import Pki
 from bedplate.local.controlplane import Addresses, ControlPlane, Programs, control_plane_processes
 from bedplate.local.kubeconfig import User, bootstrap_kubeconfig, kubeconfig
-from bedplate.local.pki import Pki
-from bedplate.local.registry import registry_config, registry_process
+from bedplate.local.registry import GIVES, INSTANCES, TAKES, registry_config, registry_process
 from bedplate.wire.cell import ProcessSpec
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "local"
@@ -23,7 +24,7 @@ PLANE = ControlPlane(FOLDER, PROGRAMS, Pki(FOLDER / "pki"))
 PROCESSES = (
     *control_plane_processes(PLANE),
     approver_process(PLANE, python=Path("/bin/python3")),
-    registry_process(FOLDER),
+    *(registry_process(FOLDER, instance) for instance in INSTANCES),
 )
 
 
@@ -64,6 +65,11 @@ def test_a_kubeconfig_with_a_token() -> None:
     assert written == (GOLDEN / "bootstrap.yaml").read_bytes()
 
 
-def test_the_registry_listens_once_and_keeps_files() -> None:
-    written = registry_config(FOLDER / "registry", host="10.75.0.1", port=5000)
+def test_the_registry_keeps_files_and_has_nothing_else() -> None:
+    written = registry_config(FOLDER / "registry", host="10.75.0.1", port=5000, read_only=True)
     assert written == (GOLDEN / "registry.yaml").read_bytes()
+
+
+def test_the_registry_that_machines_and_pods_reach_takes_nothing() -> None:
+    assert (GIVES.host, GIVES.read_only) == (GATEWAY, True)
+    assert (TAKES.host, TAKES.read_only) == ("127.0.0.1", False)

@@ -10,8 +10,9 @@ import pytest
 from cryptography import x509
 
 from bedplate.host.clock import SystemClock
+from bedplate.local.authorities import AUTHORITIES, CLUSTER, ETCD, FRONT_PROXY, LEAVES, Pki
 from bedplate.local.certificates import LEAF_LIFE, RENEW_BEFORE
-from bedplate.local.pki import AUTHORITIES, CLUSTER, ETCD, FRONT_PROXY, LEAVES, Pki, ensure_pki
+from bedplate.local.pki import ensure_pki
 from bedplate.testing.clock import START, FakeClock
 
 
@@ -116,14 +117,6 @@ def test_a_half_written_file_is_replaced(pki: Pki, broken: str) -> None:
 def test_a_key_that_belongs_elsewhere_is_replaced(pki: Pki) -> None:
     pki.key("admin").write_bytes(pki.key("scheduler").read_bytes())
     assert made(ensure_pki(pki.folder, FakeClock())) == {"admin"}
-
-
-def test_a_further_address_of_the_api_server_renews_it_alone(pki: Pki) -> None:
-    again = ensure_pki(pki.folder, FakeClock(), api_names=["api.example"], api_addresses=["10.9.9.9"])
-    assert made(again) == {"apiserver"}
-    names = loaded(pki, "apiserver").extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert "api.example" in names.get_values_for_type(x509.DNSName)
-    assert "10.9.9.9" in map(str, names.get_values_for_type(x509.IPAddress))
 
 
 def test_a_broken_service_account_key_is_replaced(pki: Pki) -> None:

@@ -36,11 +36,6 @@ class BuildPlan:
     jobs: int
     processes: int
 
-    @property
-    def seconds(self) -> float:
-        """The expected duration on two cores, which the builds keep busy whatever their order."""
-        return sum(action.seconds for action in self.actions if action.runs)
-
 
 def make_plan(
     components: Sequence[Component],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,6 +79,13 @@ class LocalProvider:
         self.delete(order.name)
         return self.create(order)
 
+    def equip(self, name: str, credentials: Mapping[str, bytes]) -> None:
+        record = self._find(name)
+        unknown = sorted(set(credentials) - set(record.credentials))
+        if unknown:
+            raise UserError(f"Machine {name} was made without a credential {unknown[0]}.")
+        _write_credentials(self.folder / name, credentials)
+
     def power(self, name: str, power: Power) -> Machine:
         record = self._find(name)
         runs = _process(name) in self._running()
@@ -137,9 +144,9 @@ class LocalProvider:
         self._command(record)
         remove_leftovers(self.folder / order.name)
         with folder_in_one_step(self.folder / order.name) as scratch:
+            scratch.chmod(0o700)  # the disk gets the node's keys, and what its pods keep
             (scratch / qemu.CREDENTIALS).mkdir(mode=0o700)
-            for name, content in order.credentials.items():
-                write_atomically(scratch / qemu.CREDENTIALS / name, content, mode=0o600)
+            _write_credentials(scratch, order.credentials)
             shutil.copyfile(template, scratch / qemu.VARS)
             overlay = qemu.create_overlay(_part(image, IMAGE_DISK), scratch / qemu.DISK, gibibytes=DISK_GIB)
             self.runner.run(overlay, seconds=60)
@@ -188,6 +195,11 @@ class LocalProvider:
 
     def _machine(self, record: MachineRecord, state: MachineState) -> Machine:
         return Machine(record.name, record.number, record.pool, network.address(record.number), state)
+
+
+def _write_credentials(machine: Path, credentials: Mapping[str, bytes]) -> None:
+    for name, content in credentials.items():
+        write_atomically(machine / qemu.CREDENTIALS / name, content, mode=0o600)
 
 
 def _process(name: str) -> str:

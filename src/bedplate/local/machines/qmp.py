@@ -93,10 +93,6 @@ class Monitor:
     def reset(self) -> None:
         self.execute("system_reset")
 
-    def press_power_button(self) -> None:
-        """The power button by ACPI: the system is asked to shut down."""
-        self.execute("system_powerdown")
-
     def quit(self) -> None:
         """Cut the power: QEMU ends at once."""
         self.execute("quit")
@@ -108,10 +104,6 @@ class Monitor:
         self.execute("stop")
         self._job("snapshot-load", {"tag": tag, "vmstate": nodes[0], "devices": list(nodes)}, seconds)
         self.execute("cont")
-
-    def forget(self, tag: str, nodes: tuple[str, ...], *, seconds: float = 120.0) -> None:
-        """Give up what was kept under `tag`."""
-        self._job("snapshot-delete", {"tag": tag, "devices": list(nodes)}, seconds)
 
     def _job(self, command: str, arguments: Arguments, seconds: float) -> None:
         """Run a command that works in the background, and wait for it."""

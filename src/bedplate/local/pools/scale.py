@@ -10,7 +10,7 @@ import httpx
 
 from bedplate.local.approver import write_known_machines
 from bedplate.local.cell import network
-from bedplate.local.join import JoinTarget, MachineIdentity, machine_credentials
+from bedplate.local.join import JoinTarget, MachineIdentity, bootstrap_credential, machine_credentials
 from bedplate.local.pools.nodes import NODES
 from bedplate.local.pools.plan import Deed, MachineAction
 from bedplate.model.errors import PeerError
@@ -48,6 +48,8 @@ class Scaler:
                     self.provider.delete(action.name)
                     self._forget(action.name)
                 case Deed.POWER_ON:
+                    # Its token may have ended before it joined, or its certificate while it was off.
+                    self.provider.equip(action.name, bootstrap_credential(self.target))
                     self.provider.power(action.name, Power.ON)
                 case Deed.CREATE:
                     self.provider.create(self._order(action, pools[action.pool]))

@@ -15,7 +15,7 @@ PROGRAMS = ("qemu-system-x86_64", "qemu-img", "unshare", "ip", "dnsmasq", "docke
 ROOTLESS_PROGRAMS = ("newuidmap", "newgidmap")
 FIRMWARE = (Path("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd"))
 """As the package ovmf of Debian 12 has them: empty keys, so ours can be enrolled."""
-TRY_SECONDS = 3.0
+TRY_SECONDS = 1.5
 
 
 def gather(machine: Machine, runner: Runner, places: Places, *, kvm: bool, ports: Collection[int] = ()) -> Facts:

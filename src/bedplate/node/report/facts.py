@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -71,11 +71,19 @@ class NodeState:
     message: str = ""
 
 
+class NoState(Enum):
+    """Why there is no NodeState."""
+
+    UNKNOWN = "the API server does not tell"
+    UNREGISTERED = "the API server has no such node"
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything at one instant. What could not be asked is None: no server, no certificate, no node object.
+    """Everything at one instant. What is not there is None: no server, no certificate.
 
     `unreadable` is why the file that names the API server cannot be read, empty when it can or is not there.
+    `units` are those in trouble; None when PID 1 does not tell.
     """
 
     name: str
@@ -86,6 +94,6 @@ class Facts:
     api: Answer | None = None
     certificate: Validity | None = None
     request: Request = Request.UNKNOWN
-    units: tuple[BadUnit, ...] = field(default=())
+    units: tuple[BadUnit, ...] | None = ()
     kubelet_answers: bool = False
-    state: NodeState | None = None
+    state: NodeState | NoState = NoState.UNKNOWN

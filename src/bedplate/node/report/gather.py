@@ -16,7 +16,7 @@ from bedplate.host.peers import PORTS, Peers
 from bedplate.host.run import Runner
 from bedplate.model.errors import BedplateError
 from bedplate.model.network import Answer, Caller, Reach
-from bedplate.node.report.facts import BadUnit, Facts, Network, NodeState, Request, Server, Time
+from bedplate.node.report.facts import BadUnit, Facts, Network, NodeState, NoState, Request, Server, Time
 from bedplate.wire.certificate import read_validity
 from bedplate.wire.csr import is_from_node, read_requests
 from bedplate.wire.kubeconfig import Access, read_access
@@ -71,7 +71,7 @@ class Node:
             request=Request.UNKNOWN if certificate else self._request(access, caller, api),
             units=self._units(),
             kubelet_answers=self.peers.get(HEALTH, Caller()).status == 200,
-            state=self._state(access, caller) if certificate else None,
+            state=self._state(access, caller) if certificate else NoState.UNKNOWN,
         )
 
     def _access(self) -> tuple[Access | None, str]:
@@ -130,12 +130,12 @@ class Node:
         denied = kinds & {"Denied", "Failed"}
         return Request.DENIED if denied else Request.APPROVED if "Approved" in kinds else Request.PENDING
 
-    def _units(self) -> tuple[BadUnit, ...]:
+    def _units(self) -> tuple[BadUnit, ...] | None:
         argv = ["systemctl", "list-units", "--all", f"--state=failed,{RESTARTING}", "--output=json"]
         try:
             rows = msgspec.json.decode(self.runner.run(argv, seconds=LIMIT_SECONDS).stdout, type=tuple[Unit, ...])
-        except (BedplateError, msgspec.MsgspecError):  # a machine on its way down; the next round asks again
-            return ()
+        except (BedplateError, msgspec.MsgspecError):  # a busy machine, or one on its way down; the next round asks
+            return None
         return tuple(BadUnit(row.unit, row.sub == RESTARTING, self._last_words(row.unit)) for row in rows)
 
     def _last_words(self, unit: str) -> str:
@@ -147,11 +147,17 @@ class Node:
             return ""
         return lines[-1].strip() if lines else ""
 
-    def _state(self, access: Access | None, caller: Caller) -> NodeState | None:
-        answer = self.peers.get(f"{access.server}/api/v1/nodes/{self.name}", caller) if access else None
-        node = _try(read_node, answer.body) if answer and answer.status == 200 else None
-        condition = node.condition("Ready") if node else None
-        return NodeState(condition.status == "True", condition.message) if condition else None
+    def _state(self, access: Access | None, caller: Caller) -> NodeState | NoState:
+        if access is None:
+            return NoState.UNKNOWN
+        answer = self.peers.get(f"{access.server}/api/v1/nodes/{self.name}", caller)
+        if answer.status == 404:
+            return NoState.UNREGISTERED
+        node = _try(read_node, answer.body) if answer.status == 200 else None
+        if node is None:
+            return NoState.UNKNOWN
+        condition = node.condition("Ready")
+        return NodeState(condition.status == "True", condition.message) if condition else NodeState(ready=False)
 
     def _read(self, name: str, decode: Callable[[bytes], T]) -> T | None:
         """What a file says; None when it is not there, or half-written."""
@@ -163,8 +169,8 @@ class Node:
 
 def named_server(access: Access) -> Server | None:
     """The server that a kubeconfig names; None when its address is none."""
-    parts = urlsplit(access.server)
     try:
+        parts = urlsplit(access.server)
         port = parts.port or PORTS[parts.scheme]
     except (KeyError, ValueError):
         return None

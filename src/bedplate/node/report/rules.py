@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bedplate.model.network import Reach
-from bedplate.node.report.facts import BadUnit, Facts, Request, Server
+from bedplate.node.report.facts import BadUnit, Facts, NodeState, NoState, Request, Server
 
 UNAUTHORIZED, OK = 401, 200
 LAST_WORDS = 160
@@ -67,6 +67,12 @@ REQUESTED = {
 }
 """What to say of a certificate that is not there though the API server answers."""
 
+NOT_SEEN = {
+    NoState.UNREGISTERED: ("{name} is not registered yet", ""),
+    NoState.UNKNOWN: ("the API server does not tell of {name}", "kubectl get node {name} shows whether it knows it."),
+}
+"""What to say of a node that the kubelet serves, but the API server does not show."""
+
 
 def judge(facts: Facts) -> tuple[Line, ...]:
     """The report, always in the same order; the last line is the node's own."""
@@ -75,7 +81,7 @@ def judge(facts: Facts) -> tuple[Line, ...]:
 
 
 def is_ready(facts: Facts) -> bool:
-    return facts.kubelet_answers and facts.state is not None and facts.state.ready
+    return facts.kubelet_answers and isinstance(facts.state, NodeState) and facts.state.ready
 
 
 def address(facts: Facts) -> Line:
@@ -162,7 +168,9 @@ def _refused(facts: Facts) -> bool:
     return facts.api is not None and facts.api.reach is Reach.ANSWERED and facts.api.status == UNAUTHORIZED
 
 
-def units(bad: tuple[BadUnit, ...]) -> tuple[Line, ...]:
+def units(bad: tuple[BadUnit, ...] | None) -> tuple[Line, ...]:
+    if bad is None:
+        return (Line("unit", Word.WARN, "PID 1 does not tell which failed", "It is asked again; is the machine busy?"),)
     return tuple(unit(each) for each in bad) or (Line("unit", Word.OK, "none failed"),)
 
 
@@ -186,6 +194,7 @@ def node(facts: Facts, checks: tuple[Line, ...]) -> Line:
         return Line("node", Word.WAIT, f"{facts.name} waits for its certificate")
     if not facts.kubelet_answers:
         return Line("node", Word.WAIT, f"{facts.name} waits for the kubelet to start")
-    if facts.state is None:
-        return Line("node", Word.WAIT, f"{facts.name} is not registered yet")
+    if isinstance(facts.state, NoState):
+        message, advice = NOT_SEEN[facts.state]
+        return Line("node", Word.WAIT, message.format(name=facts.name), advice.format(name=facts.name))
     return Line("node", Word.WAIT, f"{facts.name} is not Ready", facts.state.message)

@@ -1,0 +1,46 @@
+"""What `./dev bench boot` reads its figures from."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from bedplate.cli.progress import ConsoleReport
+from bedplate.model.errors import OurError
+from bedplate.testing.clock import FakeClock
+from bench.boot import step_seconds, working_sets
+
+METRICS = """\
+# TYPE container_memory_working_set_bytes gauge
+container_memory_working_set_bytes{container="",id="/",image=""} 2.29e+08 1764000000000
+container_memory_working_set_bytes{container="",id="/system.slice/kubelet.service",image=""} 1e+08 1764000000000
+container_memory_usage_bytes{container="",id="/",image=""} 9e+08 1764000000000
+"""
+
+
+def progress() -> str:
+    """What a command prints where nobody watches."""
+    out, clock = StringIO(), FakeClock()
+    report = ConsoleReport(Console(file=out), clock)
+    with report.step("Preflight"):
+        clock.sleep(1.5)
+    with report.step("Control plane") as step:
+        clock.sleep(6.25)
+        step.note("ready 4.3 s after its start")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("Preflight", 1.5), ("Control plane", 6.2)])
+def test_the_seconds_of_a_step_are_those_that_were_told(name: str, seconds: float) -> None:
+    assert step_seconds(progress(), name) == seconds
+
+
+def test_a_step_that_nobody_told_of_is_no_figure() -> None:
+    with pytest.raises(OurError, match="step Control took"):
+        step_seconds(progress(), "Control")
+
+
+def test_memory_is_told_by_cgroup() -> None:
+    assert working_sets(METRICS) == {"/": 2.29e8, "/system.slice/kubelet.service": 1e8}
