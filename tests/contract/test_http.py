@@ -14,7 +14,8 @@ import pytest
 from bedplate.host.clock import SystemClock
 from bedplate.host.http import Floor, Http, Limits, NotThere, RateLimit, Route, SystemHttp
 from bedplate.host.serve import serving
-from bedplate.local.pki import CLUSTER, ETCD, Pki, ensure_pki
+from bedplate.local.authorities import CLUSTER, ETCD, Pki
+from bedplate.local.pki import ensure_pki
 from bedplate.model.errors import MachineError, PeerError, UserError
 from bedplate.testing.clock import FakeClock
 from bedplate.testing.http import FakeHttp, endless

@@ -15,7 +15,8 @@ import pytest
 from bedplate.host.children import SystemChildren
 from bedplate.host.clock import SystemClock, wait_until
 from bedplate.host.http import Route, SystemHttp
-from bedplate.local.pki import CLUSTER, Pki, ensure_pki
+from bedplate.local.authorities import CLUSTER, Pki
+from bedplate.local.pki import ensure_pki
 from bedplate.model.errors import PeerError
 from bedplate.release.publish.changes import begin, promote, publish
 from bedplate.release.publish.edit import Edit, carry_out
