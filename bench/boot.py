@@ -1,5 +1,6 @@
 """`./dev bench boot`: from power-on to Ready, where the time goes, and what a node at rest keeps in memory.
 
+How long the tour takes is measured as well.
 What `./dev up` does before the first machine starts is measured too: preflight, plan, control plane.
 """
 
@@ -45,6 +46,7 @@ SEEN: Mapping[str, str] = {
 
 def measure() -> Sequence[Figure]:
     with two_nodes() as (cluster, up):
+        tour = tour_seconds(cluster, SystemRunner())
         boots = [boot(cluster, SystemRunner(), SystemClock()) for _ in range(BOOTS)]
         total = median([sum(phases.values()) for phases in boots])
         phases = [told(f"  of it {name}", median([each[name] for each in boots]), "s") for name in boots[0]]
@@ -55,8 +57,18 @@ def measure() -> Sequence[Figure]:
             at_most("  of it preflight", step_seconds(up.progress, "Preflight"), "s", 5),
             at_most("  of it the plan", up.plan, "s", 3),
             at_most("  of it the control plane", step_seconds(up.progress, "Control plane"), "s", 10),
+            at_most("./dev tour", tour, "s", 360),
             *memory(cluster, SystemRunner(), SystemClock()),
         )
+
+
+def tour_seconds(cluster: Cluster, runner: Runner) -> float:
+    """How long the tour takes. What it leaves is removed."""
+    state = cluster.folder.parents[2]
+    with report().step("Take the tour"):
+        done = runner.run([sys.executable, "-m", "bedplate.cli", "tour"], env={"XDG_STATE_HOME": str(state)})
+    cluster.kubectl(runner).run("delete", "deployment/web", "service/web", "--timeout=120s", seconds=150)
+    return done.seconds
 
 
 @dataclass(frozen=True)
