@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bedplate.model.errors import MachineError
 from bedplate.wire.gpt import Slice
+from bedplate.wire.uki import root_hash_in
 from bedplate.wire.verity import identities_of
 
 LABELS = ("usr-a", "usr-b")
 ESP = "esp"
-_USRHASH = re.compile(r"(?:^|\s)usrhash=([0-9a-f]{64})(?:\s|$)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +39,10 @@ class Layout:
 
 def root_hash_of(command_line: str) -> str:
     """The root hash of the running /usr, from the kernel's command line. `MachineError` when there is none."""
-    found = _USRHASH.search(command_line)
+    found = root_hash_in(command_line)
     if found is None:
         raise MachineError("This is no Bedplate node: its command line names no usrhash.", details=command_line)
-    return found[1]
+    return found
 
 
 def layout_of(partitions: Iterable[Slice], root_hash: str) -> Layout:
