@@ -40,9 +40,15 @@ class Entry:
     sort_key: str = "bedplate"
 
     @property
-    def id(self) -> str:
+    def stem(self) -> str:
+        """The file's name without counter and suffix."""
         counted = _COUNTED.fullmatch(self.file)
-        return f"{counted['stem']}.efi" if counted else self.file.lower()
+        return counted["stem"] if counted else self.file[: -len(".efi")]
+
+    @property
+    def id(self) -> str:
+        """Lower case only without a counter: so the loader has it."""
+        return f"{self.stem}.efi" if self.left is not None else self.file.lower()
 
     @property
     def is_proven(self) -> bool:
@@ -80,10 +86,10 @@ def after_start(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     return tuple(_bumped(each) if n == 0 else each for n, each in enumerate(ordered))
 
 
-def file_name(version: str, *, left: int | None = None, done: int = 0) -> str:
-    """The name of a UKI on the ESP."""
+def file_name(stem: str, *, left: int | None = None, done: int = 0) -> str:
+    """The name of a UKI on the ESP; the stem is its version."""
     counter = "" if left is None else f"+{left}-{done}" if done else f"+{left}"
-    return f"{version}{counter}.efi"
+    return f"{stem}{counter}.efi"
 
 
 def compare_versions(one: str, other: str) -> int:
@@ -130,7 +136,7 @@ def _bumped(entry: Entry) -> Entry:
     if entry.left is None:
         return entry
     left, done = max(entry.left - 1, 0), entry.done + 1
-    return replace(entry, file=f"{entry.id.removesuffix('.efi')}+{left}-{done}.efi", left=left, done=done)
+    return replace(entry, file=file_name(entry.stem, left=left, done=done), left=left, done=done)
 
 
 def _compare_numbers(one: str, other: str) -> int:
