@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -95,3 +96,53 @@ class FakeDisks:
             yield mounted
         finally:
             mounted.unmount()
+
+
+SUBSETS = 12
+"""Arbitrary choices for each stretch between two flushes, beside the systematic ones."""
+
+
+def epochs(events: Sequence[Event]) -> list[list[Written]]:
+    """What was written between one flush and the next; the last stretch may have had no flush."""
+    found: list[list[Written]] = [[]]
+    for each in events:
+        if isinstance(each, Written):
+            found[-1].append(each)
+        else:
+            found.append([])
+    return found
+
+
+def after(start: bytes, writes: Sequence[Written]) -> bytes:
+    data = bytearray(start)
+    for each in writes:
+        data[each.offset : each.offset + len(each.data)] = each.data
+    return bytes(data)
+
+
+def cuts(start: bytes, events: Sequence[Event], *, seed: int = 0) -> Iterator[bytes]:
+    """What a disk may hold when its power was cut at any instant of a recording that began at `start`.
+
+    Sectors are whole. Between two flushes any of those written may be there and any not, and of one that was written
+    several times any of its contents. All beginnings are tried, all ends (the last written first), each sector alone,
+    all but each, and SUBSETS choices by lot, the same in each run.
+    """
+    lot = random.Random(seed)  # noqa: S311 — a sample, the same in each run
+    durable = start
+    for stretch in epochs(events):
+        for chosen in _choices(stretch, lot):
+            yield after(durable, chosen)
+        durable = after(durable, stretch)
+    yield durable
+
+
+def _choices(stretch: Sequence[Written], lot: random.Random) -> Iterator[Sequence[Written]]:
+    for count in range(len(stretch)):
+        yield stretch[:count]
+    for count in range(1, len(stretch)):
+        yield stretch[-count:]
+    for index in range(len(stretch)):
+        yield stretch[index : index + 1]
+        yield [*stretch[:index], *stretch[index + 1 :]]
+    for _ in range(SUBSETS if len(stretch) > 2 else 0):
+        yield [each for each in stretch if lot.random() < 0.5]

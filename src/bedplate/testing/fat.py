@@ -59,7 +59,10 @@ class FatEsp:
         self._require_writable()
         name = self._find(path)
         volume = self._volume()
-        clusters = list(volume.clusters_of(name))
+        try:
+            clusters = list(volume.clusters_of(name))
+        except BadVolume as problem:
+            raise MachineError(f"{path} cannot be written.", details=str(problem)) from problem
         end = max(name.size, offset + len(data))
         needed = -(-end // volume.cluster_bytes) - len(clusters)
         added = self._allocate(volume, clusters[-1] if clusters else 0, needed)
@@ -133,12 +136,16 @@ class FatEsp:
 
     def _places(self, folder: str) -> Iterator[int]:
         volume = self._volume()
+        for cluster in self._chain_of(folder):
+            yield from range(volume.place_of(cluster), volume.place_of(cluster) + volume.cluster_bytes, ROW)
+
+    def _chain_of(self, folder: str) -> tuple[int, ...]:
+        volume = self._volume()
         at = volume.root
         for part in filter(None, folder.split("/")):
             above = "/".join(folder.split("/")[: folder.split("/").index(part)])
             at = next(each.first for each in volume.folder(above) if each.name == part)
-        for cluster in volume.chain(at):
-            yield from range(volume.place_of(cluster), volume.place_of(cluster) + volume.cluster_bytes, ROW)
+        return volume.chain(at)
 
     def _add_name(self, folder: str, file: str, *, first: int, kind: int) -> None:
         places = list(self._places(folder))
@@ -154,7 +161,19 @@ class FatEsp:
                 for at, row in zip(places[start:], rows, strict=False):
                     self._patch(at, row)
                 return
-        raise MachineError(f"{file} cannot be created.", details="No space left on device")
+        self._extend(folder)
+        self._add_name(folder, file, first=first, kind=kind)
+
+    def _extend(self, folder: str) -> None:
+        """One more cluster for a folder: emptied first, and then linked."""
+        volume = self._volume()
+        last = max(self._chain_of(folder), key=volume.next_of)
+        free = next((n for n in range(2, volume.clusters + 2) if volume.next_of(n) == 0), None)
+        if free is None:
+            raise MachineError("The ESP cannot be written.", details="[Errno 28] No space left on device")
+        self._device.write_at(volume.place_of(free), bytes(volume.cluster_bytes))
+        self._set_next(volume, free, END)
+        self._set_next(volume, last, free)
 
     def _set_row(self, name: Name, first: int, size: int) -> None:
         row = bytearray(self._device.read_at(name.row, ROW))

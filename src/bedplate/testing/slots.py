@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import struct
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -77,6 +78,8 @@ def make_version(count: int, *, usr_bytes: int = 48 * KIB, uki_bytes: int = 5000
 def make_disk(slots: dict[str, Version], ukis: dict[str, bytes], *, sector: int = 512) -> bytes:
     """A disk with versions in its slots, by label, and files in EFI/Linux."""
     data = bytearray(DISK_BYTES)
+    struct.pack_into("<B3sB3sII", data, 446, 0, b"\0\2\0", 0xEE, b"\xff\xff\xff", 1, DISK_BYTES // 512 - 1)
+    data[510:512] = b"\x55\xaa"
     names = {each: identities_of(slots[each].root_hash) for each in slots}
     at, slices = FIRST, []
     for number, (label, size) in enumerate(SIZES.items()):

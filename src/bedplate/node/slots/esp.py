@@ -98,10 +98,10 @@ def arm(esp: Esp, file: str) -> None:
 def write_disarmed(esp: Esp, file: str, part: Part, chunks: Iterable[bytes], *, first: int) -> None:
     """Write the chunks from `first` on under the final name, without the first two bytes of the file.
 
-    Read back whole. When the ESP is full the file is removed again, and `MachineError` says so.
+    With `first` 0 there must be no such file. Read back whole. When the ESP is full the file is removed again.
     """
     if first == 0:
-        _start(esp, file)
+        esp.create(path_of(file))
     index = first
     try:
         for chunk in chunks:
@@ -142,7 +142,7 @@ def esp_read(esp: Esp, file: str, offset: int, size: int) -> bytes:
 
 def copy_disarmed(esp: Esp, source: str, target: str, size: int) -> None:
     """A second copy of a UKI, not armed. Instead of a renaming, which FAT cannot do in one step."""
-    _start(esp, target)
+    esp.create(path_of(target))
     try:
         for at in range(0, size, PIECE):
             piece = esp.read_at(path_of(source), at, min(PIECE, size - at))
@@ -155,14 +155,6 @@ def copy_disarmed(esp: Esp, source: str, target: str, size: int) -> None:
         wanted, found = (esp.read_at(path_of(each), at, PIECE)[skipped:] for each in (source, target))
         if wanted != found:
             raise MachineError(f"The ESP does not keep {target} as it was written.", details=f"It differs at {at}.")
-
-
-def _start(esp: Esp, file: str) -> None:
-    """An empty file of that name; one that is there is disarmed and removed first."""
-    if any(each.name == file for each in esp.files(FOLDER)):
-        disarm_and_remove(esp, file)
-    esp.create(path_of(file))
-    esp.sync()
 
 
 def _without_half(esp: Esp, file: str, problem: MachineError) -> MachineError:

@@ -145,8 +145,11 @@ class Slots:
         layout = self.layout()
         if layout.other.identities != identities_of(release.verity.root_hash):
             raise OurError(f"{layout.other.name} has not the identity of {release.version}.")
-        self._require_cleared(self._inventory(layout.esp).entries)
+        entries = self._inventory(layout.esp).entries
+        self._require_cleared(entries)
         file = file_name(release.version, left=TRIES)
+        if first == 0:
+            self._remove(layout.esp, self._running(entries).file, {file})
         with self.disks.esp(layout.esp) as mounted:
             esp.write_disarmed(mounted, file, release.uki, chunks, first=first)
         self._arm(layout.esp, file)
@@ -209,6 +212,7 @@ class Slots:
     def _copy(self, part: Slice, entry: Entry, file: str) -> None:
         if file == entry.file:
             raise OurError(f"{file} cannot be a copy of itself.")
+        self._remove(part, entry.file, {file})
         size = self._inventory(part).named(entry.file).size
         with self.disks.esp(part) as mounted:
             esp.copy_disarmed(mounted, entry.file, file, size)
