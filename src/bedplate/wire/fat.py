@@ -82,8 +82,17 @@ class Volume:
         return chain
 
     def file(self, name: Name) -> File:
-        """The content of a file."""
+        """The content of a file, which has to have all its clusters."""
         return File(self, name.size, self.clusters_of(name))
+
+    def beginning(self, name: Name) -> File:
+        """What can be read of a file whose clusters may be cut off: firmware looks at the next one only to read it."""
+        found: list[int] = []
+        at = name.first
+        while 2 <= at < self.clusters + 2 and len(found) < -(-name.size // self.cluster_bytes):
+            found.append(at)
+            at = self.next_of(at)
+        return File(self, name.size, tuple(found))
 
     def next_of(self, cluster: int) -> int:
         """What the first table of clusters says of one, without the four bits that mean nothing."""
