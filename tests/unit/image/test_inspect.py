@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import uuid
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ from bedplate.cli.sections import WIDTH, size
 from bedplate.host.places import Places
 from bedplate.image.describe import PARTITIONS, list_partitions
 from bedplate.image.diff import Difference, FileDifference, Kind, Summary, diff
-from bedplate.image.gpt import HEAD_BYTES, read_table
 from bedplate.image.inspect import Share, inspect, tenths
 from bedplate.image.manifest import Executable, File, Manifest, Package, Partition, write_manifest
 from bedplate.image.plan import Found, make_plan
 from bedplate.image.stock import find_image
 from bedplate.model.errors import OurError, UserError
 from bedplate.model.plans import Action, Verb
+from bedplate.testing.gpt import make_table
+from bedplate.wire.gpt import Slice, writes
 
 KUBELET = File("usr/bin/kubelet", 900, "aa" * 32, owner="kubelet")
 LIBC = File("usr/lib/libc.so.6", 90, "bb" * 32, owner="libc6")
@@ -162,28 +162,16 @@ def test_sizes_are_told_in_steps_of_a_thousand(count: int, text: str) -> None:
     assert size(count) == text
 
 
-IDENTITY = uuid.UUID(int=5)
-
-
-def table_of(*labels: str) -> bytes:
-    """A table whose first entry is unused, and whose others have a MiB each, from the first one on."""
-    head = bytearray(HEAD_BYTES)
-    head[512:520] = b"EFI PART"
-    struct.pack_into("<QII", head, 512 + 72, 2, len(labels) + 3, 128)
-    for number, label in enumerate(labels, start=1):
-        place = struct.pack("<QQQ", 2048 * number, 2048 * (number + 1) - 1, 0)
-        entry = uuid.uuid4().bytes_le + IDENTITY.bytes_le + place + label.encode("utf-16-le")
-        head[1024 + 128 * number : 1024 + 128 * number + len(entry)] = entry
-    return bytes(head)
-
-
-def test_a_partition_table_gives_places_in_bytes() -> None:
-    (found,) = read_table(table_of("usr-a"))
-    assert (found.label, found.identity, found.start, found.size) == ("usr-a", IDENTITY, 1 << 20, 1 << 20)
+MIB = 1 << 20
 
 
 def disk_with(folder: Path, *labels: str) -> Path:
-    (folder / "disk.raw").write_bytes(table_of(*labels))
+    """A disk with partitions of a MiB each, and beside it what is written into those that are expected."""
+    slices = [Slice(label, uuid.UUID(int=at), at * MIB, MIB) for at, label in enumerate(labels, start=1)]
+    disk = bytearray(8 * MIB)
+    for write in (write for copy in writes(make_table(slices), len(disk)) for write in copy):
+        disk[write.offset : write.offset + len(write.data)] = write.data
+    (folder / "disk.raw").write_bytes(disk)
     for count, name in enumerate(PARTITIONS.values(), start=1):
         (folder / name).write_bytes(bytes(count))
     return folder
@@ -205,11 +193,6 @@ def test_a_disk_with_other_partitions_is_not_taken_for_the_one_expected(
 ) -> None:
     with pytest.raises(OurError, match="not partitioned as it should be"):
         list_partitions(disk_with(tmp_path, *labels))
-
-
-def test_a_disk_without_a_table_is_refused() -> None:
-    with pytest.raises(ValueError, match="no GUID partition table"):
-        read_table(bytes(HEAD_BYTES))
 
 
 def stock(folder: Path) -> Places:
