@@ -24,6 +24,7 @@ from bedplate.image.mirrors import host_mirror
 from bedplate.image.order import ImageOrder
 from bedplate.image.recipe import require_whole
 from bedplate.image.relock import relock
+from bedplate.image.trust import development_root, known_root, own_root
 from bedplate.model.plans import Verb
 from bedplate.model.versions import SKU, ImageVersion, KubernetesMinor
 
@@ -39,6 +40,15 @@ MirrorOption = Annotated[
 ]
 
 
+TrustOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--trust",
+        metavar="FILE",
+        help="The root.json of your release repository.",
+        show_default="that of the development one",
+    ),
+]
 DebugOption = Annotated[
     bool, typer.Option("--debug", help="A development image, named so, with a shell on its console.")
 ]
@@ -69,6 +79,7 @@ def build(
         str | None, typer.Option("--version", help="Its version; default: as os/version and components/ say.")
     ] = None,
     keys: KeysOption = None,
+    trust: TrustOption = None,
     mirror: MirrorOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")] = False,
     root: RootOption = CHECKOUT,
@@ -80,9 +91,9 @@ def build(
     """
     chosen = ImageVersion.parse(version) if version else None
     if dry_run:
-        emit(plan(root, version=chosen, keys=keys, debug=debug), output=output)
+        emit(plan(root, version=chosen, keys=keys, trust=trust, debug=debug), output=output)
         return
-    image = have_image(root, version=chosen, keys=keys, mirror=mirror, debug=debug)
+    image = have_image(root, version=chosen, keys=keys, trust=trust, mirror=mirror, debug=debug)
     emit(BuiltImage(image.manifest.version, image.manifest.debug, image.disk), output=output)
 
 
@@ -112,6 +123,7 @@ def have_image(
     *,
     version: ImageVersion | None = None,
     keys: Path | None = None,
+    trust: Path | None = None,
     mirror: str | None = None,
     debug: bool = False,
 ) -> Image:
@@ -119,8 +131,10 @@ def have_image(
     require_whole(root / "os")
     if keys:
         own_pair(keys)
+    if trust:
+        own_root(trust)
     programs = build_components(root=root, places=places(), runner=SystemRunner(), report=report(), role=Role.IMAGE)
-    return image_of(root, programs, version=version, keys=keys, mirror=mirror, debug=debug)
+    return image_of(root, programs, version=version, keys=keys, trust=trust, mirror=mirror, debug=debug)
 
 
 def image_of(
@@ -129,6 +143,7 @@ def image_of(
     *,
     version: ImageVersion | None = None,
     keys: Path | None = None,
+    trust: Path | None = None,
     mirror: str | None = None,
     debug: bool = False,
 ) -> Image:
@@ -143,6 +158,7 @@ def image_of(
         mirror=mirror or host_mirror(runner),
         keys=keys,
         debug=debug,
+        root=own_root(trust) if trust else development_root(places().state / "release", SystemClock().now()),
     )
     return build_image(order, places=places(), runner=runner, downloader=HttpDownloader(), report=report())
 
@@ -152,6 +168,7 @@ def plan(
     *,
     version: ImageVersion | None = None,
     keys: Path | None = None,
+    trust: Path | None = None,
     debug: bool = False,
     role: Role | None = Role.IMAGE,
 ) -> list[PlannedStep]:
@@ -161,7 +178,9 @@ def plan(
     steps = plan_order(components, World.real().machine).actions
     there = not any(step.runs for step in steps)
     programs = programs_of(components, Role.IMAGE) if there else {}
-    order = ImageOrder(root / "os", programs, version or recipe_version(root), mirror="", keys=keys, debug=debug)
+    trusted = own_root(trust) if trust else known_root(places().state / "release")
+    version = version or recipe_version(root)
+    order = ImageOrder(root / "os", programs, version, mirror="", keys=keys, debug=debug, root=trusted)
     steps += plan_image(order, places=places(), programs_there=there)
     return [PlannedStep(step.name, step.verb, step.reason, step.seconds) for step in steps]
 

@@ -19,7 +19,8 @@ class ImageOrder:
     """What to build: the recipe's folder, programs by tool name, the version, the keys and where Debian comes from.
 
     `keys` is the folder of the user's own pair; without it, the development pair signs. `debug` adds
-    what os/debug.toml names, a shell on the serial console above all.
+    what os/debug.toml names, a shell on the serial console above all. `root` is the root metadata that nodes judge
+    releases by; without it there is none in the image.
     """
 
     recipe: Path
@@ -28,6 +29,7 @@ class ImageOrder:
     mirror: str
     keys: Path | None = None
     debug: bool = False
+    root: bytes = b""
 
     @property
     def wheels(self) -> Path:
@@ -45,6 +47,7 @@ def order_key(order: ImageOrder, certificate: Path, packages: Path, agent: Path)
     summary = hashlib.sha256()
     for part in (str(order.version), packages.name, agent.name, "debug" if order.debug else ""):
         summary.update(f"{part}\0".encode())
+    summary.update(b"root.json\0" + order.root)
     for name, path in sorted(order.programs.items()):
         summary.update(f"{name}\0".encode() + file_sha256(path).encode())
     for name, path in [(certificate.name, certificate), *_files(order.recipe, "*"), *_files(MAKERS, "*.py")]:
