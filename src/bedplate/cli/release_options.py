@@ -22,11 +22,22 @@ from bedplate.release.publish.store import FolderStore
 
 RepositoryOption = Annotated[
     Path | None,
-    typer.Option("--repository", envvar="BEDPLATE_REPOSITORY", help="Its folder; default: one in the state folder."),
+    typer.Option(
+        "--repository",
+        metavar="FOLDER",
+        envvar="BEDPLATE_REPOSITORY",
+        help="The repository.",
+        show_default="a development one",
+    ),
 ]
 KeysOption = Annotated[
     list[Path] | None,
-    typer.Option("--keys", help="A folder with release keys; more than once for several."),
+    typer.Option(
+        "--keys",
+        metavar="FOLDER",
+        help="Where release keys are; may be repeated.",
+        show_default="the development ones",
+    ),
 ]
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A published version.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")]
