@@ -106,6 +106,12 @@ def read_shown(store: Store) -> Shown:
     return Shown(root, snapshot, timestamp, roles, documents)
 
 
+def target_bytes(store: Store, shown: Shown, path: str) -> bytes | None:
+    """The bytes of a small target, or `None` when none of that name was signed."""
+    found = next((role.targets[path] for role in shown.roles.values() if path in role.targets), None)
+    return None if found is None else _document(store, found)
+
+
 def _document(store: Store, target: TargetFile) -> bytes:
     path = target_file(target.path, target.hashes["sha256"])  # type: ignore[arg-type]
     data = store.read(path)
