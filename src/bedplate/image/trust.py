@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
+from bedplate.host.locks import in_turn
 from bedplate.model.errors import UserError
 from bedplate.release.publish.changes import begin
 from bedplate.release.publish.edit import carry_out
@@ -25,11 +27,12 @@ def development_root(folder: Path, now: datetime) -> bytes:
     It is the one that `bedplate release` works on when no other is named.
     """
     store = FolderStore(folder / "repository")
-    if store.read(TIMESTAMP_FILE) is None:
-        if not (folder / "keys" / FILE).exists():
-            make_keys(folder / "keys")
-        keyring = Keyring([folder / "keys"])
-        carry_out(begin(keyring, now).seal(keyring), store)
+    with in_turn(folder / ".lock", doing="beginning a release repository", waiting=nullcontext):
+        if store.read(TIMESTAMP_FILE) is None:
+            if not (folder / "keys" / FILE).exists():
+                make_keys(folder / "keys")
+            keyring = Keyring([folder / "keys"])
+            carry_out(begin(keyring, now).seal(keyring), store)
     return newest_root(store)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bedplate.model.errors import MachineError, PeerError, UserError
-from bedplate.release.publish.changes import promote, publish
+from bedplate.release.publish.changes import begin, promote, publish
 from bedplate.release.publish.edit import carry_out
 from bedplate.release.publish.keys import Keyring, make_keys
 from bedplate.release.trust.layout import TIMESTAMP_FILE
@@ -120,6 +120,18 @@ def test_a_power_cut_after_any_write_leaves_a_repository_that_works(publisher: P
             publisher.store.power = None
             publisher.do(change)
         assert publisher.node(f"again-{power}").refresh().version == 3
+
+
+def test_a_repository_whose_beginning_was_cut_is_begun_again(publisher: Publisher) -> None:
+    writes = begin(publisher.keys, publisher.now).seal(publisher.keys)
+    for power in range(len(writes)):
+        publisher.store = MemoryStore(power=power)
+        with pytest.raises(PowerCut):
+            carry_out(writes, publisher.store)
+        assert TIMESTAMP_FILE not in publisher.store.files
+        publisher.store.power = None
+        carry_out(begin(publisher.keys, publisher.now).seal(publisher.keys), publisher.store)
+        assert publisher.node(f"node-{power}").refresh().root_version == 1
 
 
 def test_the_timestamp_is_written_last(publisher: Publisher) -> None:

@@ -238,6 +238,14 @@ def test_a_payload_goes_on_where_it_stopped(node: Node) -> None:
     assert node.http.asked[-1][1] == 14_000
 
 
+def test_of_a_payload_that_is_there_nothing_is_asked(node: Node) -> None:
+    repository = node.repository()
+    payload = next(each for each in repository.release(VERSION).payloads if each.part is PartName.USR)
+    before = len(node.http.asked)
+    assert list(repository.fetch(payload, start=payload.size)) == []
+    assert not [url for url, _ in node.http.asked[before:] if ".zst" in url]
+
+
 class TwoMirrors:
     """`bad` is asked first and misbehaves under addresses with that end; `good` has the same files."""
 

@@ -193,7 +193,12 @@ class Edit:
         return _signed(root, signers)
 
     def _carried_over(self, keyring: Keyring) -> bool:
-        """Whether the old keys can still sign what the new root will be asked about; a lost one cannot."""
+        """Whether the old keys can still sign what the new root will be asked about; a lost one cannot.
+
+        Before there was a root nothing was shown, and the timestamp is what ends the beginning.
+        """
+        if not self.shown.root.signed.version:
+            return False
         holders = [self._holders(name) for name in OF_THE_ROOT if name != ROOT]
         return all(len(keyring.signers(old.keyids)) >= old.threshold for _, *olds in holders for old in olds)
 
@@ -205,7 +210,7 @@ def carry_out(writes: Sequence[Write], store: Store) -> None:
         if comes_into_force:
             store.settle()
         if isinstance(write.content, Path):
-            if store.measure(write.path) is None:
+            if store.measure(write.path) != (write.content.stat().st_size, file_sha256(write.content)):
                 store.copy(write.path, write.content)
         else:
             store.write(write.path, write.content)

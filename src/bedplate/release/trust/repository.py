@@ -128,6 +128,8 @@ class Repository:
 
     def _stream(self, target: TargetFile, start: int) -> Iterator[bytes]:
         at, digest, problems = start, hashlib.sha256(), list[PeerError]()
+        if start >= target.length:
+            return
         for mirror in tuple(self._mirrors):
             url = f"{mirror}/{target_file(target.path, _digest(target))}"
             try:
