@@ -43,10 +43,7 @@ def init(
     keys: Annotated[
         Path | None,
         typer.Option(
-            "--keys",
-            metavar="FOLDER",
-            help="Where its keys are made, or lie already.",
-            show_default="that of development",
+            "--keys", metavar="FOLDER", help="Where its keys are made, or lie already.", show_default="beside it"
         ),
     ] = None,
     dry_run: DryRunOption = False,

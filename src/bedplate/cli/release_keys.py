@@ -32,17 +32,17 @@ def rotate(
     *,
     remove: Annotated[
         list[str] | None,
-        typer.Option("--remove", metavar="KEY", help="The key that goes, by the beginning of its id."),
+        typer.Option("--remove", metavar="KEY", help="The beginning of a key's id; needed when there are several."),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Add a key and remove none.")] = False,
     drop: Annotated[bool, typer.Option("--drop", help="Remove keys and add none.")] = False,
     threshold: Annotated[
-        int | None, typer.Option("--threshold", metavar="COUNT", help="How many have to sign.")
+        int | None, typer.Option("--threshold", metavar="COUNT", help="How many keys have to sign.")
     ] = None,
     uri: Annotated[
         str | None,
         typer.Option(
-            "--uri", metavar="URI", help="Where the new private key is, as gcpkms:….", show_default="a new file"
+            "--uri", metavar="URI", help="Where the new private key is, such as gcpkms:….", show_default="a new file"
         ),
     ] = None,
     public: Annotated[

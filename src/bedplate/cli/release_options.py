@@ -26,18 +26,13 @@ RepositoryOption = Annotated[
         "--repository",
         metavar="FOLDER",
         envvar="BEDPLATE_REPOSITORY",
-        help="The repository.",
-        show_default="a development one",
+        help="Where it lies.",
+        show_default="one in the state folder",
     ),
 ]
 KeysOption = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--keys",
-        metavar="FOLDER",
-        help="Where release keys are; may be repeated.",
-        show_default="the development ones",
-    ),
+    typer.Option("--keys", metavar="FOLDER", help="A folder with release keys; more than once for several."),
 ]
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A published version.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")]
