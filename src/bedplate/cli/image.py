@@ -16,6 +16,7 @@ from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.clock import SystemClock
 from bedplate.host.download import HttpDownloader
 from bedplate.host.run import SystemRunner
+from bedplate.image.anchor import development_root, known_root, own_root
 from bedplate.image.build import Image, build_image, plan_image
 from bedplate.image.components.build import World, build_components, make_order, plan_order, programs_of
 from bedplate.image.components.catalogue import Role, read_catalogue
@@ -24,7 +25,6 @@ from bedplate.image.mirrors import host_mirror
 from bedplate.image.order import ImageOrder
 from bedplate.image.recipe import require_whole
 from bedplate.image.relock import relock
-from bedplate.image.trust import development_root, known_root, own_root
 from bedplate.model.plans import Verb
 from bedplate.model.versions import SKU, ImageVersion, KubernetesMinor
 
@@ -79,8 +79,8 @@ def build(
         str | None, typer.Option("--version", help="Its version; default: as os/version and components/ say.")
     ] = None,
     keys: KeysOption = None,
-    trust: TrustOption = None,
     mirror: MirrorOption = None,
+    trust: TrustOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")] = False,
     root: RootOption = CHECKOUT,
     output: OutputOption = OutputFormat.table,
@@ -91,9 +91,9 @@ def build(
     """
     chosen = ImageVersion.parse(version) if version else None
     if dry_run:
-        emit(plan(root, version=chosen, keys=keys, trust=trust, debug=debug), output=output)
+        emit(plan(root, version=chosen, keys=keys, debug=debug, trust=trust), output=output)
         return
-    image = have_image(root, version=chosen, keys=keys, trust=trust, mirror=mirror, debug=debug)
+    image = have_image(root, version=chosen, keys=keys, mirror=mirror, debug=debug, trust=trust)
     emit(BuiltImage(image.manifest.version, image.manifest.debug, image.disk), output=output)
 
 
@@ -123,18 +123,18 @@ def have_image(
     *,
     version: ImageVersion | None = None,
     keys: Path | None = None,
-    trust: Path | None = None,
     mirror: str | None = None,
     debug: bool = False,
+    trust: Path | None = None,
 ) -> Image:
     """The image of a checkout with the programs that go into it, all built where the cache lacks them."""
+    if trust:
+        own_root(trust)
     require_whole(root / "os")
     if keys:
         own_pair(keys)
-    if trust:
-        own_root(trust)
     programs = build_components(root=root, places=places(), runner=SystemRunner(), report=report(), role=Role.IMAGE)
-    return image_of(root, programs, version=version, keys=keys, trust=trust, mirror=mirror, debug=debug)
+    return image_of(root, programs, version=version, keys=keys, mirror=mirror, debug=debug, trust=trust)
 
 
 def image_of(
@@ -143,9 +143,9 @@ def image_of(
     *,
     version: ImageVersion | None = None,
     keys: Path | None = None,
-    trust: Path | None = None,
     mirror: str | None = None,
     debug: bool = False,
+    trust: Path | None = None,
 ) -> Image:
     """The image of a checkout, of programs that are built; those that do not go into it are left out."""
     runner = SystemRunner()
@@ -155,10 +155,10 @@ def image_of(
         recipe=root / "os",
         programs={name: path for name, path in programs.items() if name in names},
         version=version or recipe_version(root),
+        root=own_root(trust) if trust else development_root(places().state / "release", SystemClock().now()),
         mirror=mirror or host_mirror(runner),
         keys=keys,
         debug=debug,
-        root=own_root(trust) if trust else development_root(places().state / "release", SystemClock().now()),
     )
     return build_image(order, places=places(), runner=runner, downloader=HttpDownloader(), report=report())
 
@@ -168,8 +168,8 @@ def plan(
     *,
     version: ImageVersion | None = None,
     keys: Path | None = None,
-    trust: Path | None = None,
     debug: bool = False,
+    trust: Path | None = None,
     role: Role | None = Role.IMAGE,
 ) -> list[PlannedStep]:
     """What `have_image` would do, components of that role (all for `None`) first; nothing is changed."""

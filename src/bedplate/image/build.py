@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedplate.host.download import Downloader
-from bedplate.host.files import discard, folder_in_one_step, remove_leftovers, write_atomically
+from bedplate.host.files import discard, folder_in_one_step, remove_leftovers
 from bedplate.host.locks import in_turn
 from bedplate.host.places import Places
 from bedplate.host.report import Report, Step
 from bedplate.host.run import Runner
 from bedplate.image.agent import agent_place, make_agent
+from bedplate.image.anchor import bake
 from bedplate.image.debs import Supply
 from bedplate.image.describe import describe
 from bedplate.image.disk import make_disk, make_erofs, make_uki, make_verity
@@ -24,7 +25,6 @@ from bedplate.image.plan import Found, make_plan
 from bedplate.image.recipe import packages_lock, read_rules, tools_lock
 from bedplate.image.stage import Sources, Staged, stage
 from bedplate.image.tools import Tools, have_tools, tools_place
-from bedplate.image.trust import PLACE as ROOT_PLACE
 from bedplate.image.whole import damage
 from bedplate.model.plans import Action
 
@@ -116,8 +116,7 @@ def assemble(order: ImageOrder, materials: Materials, out: Path, step: Step) -> 
     step.note("files of /usr")
     sources = Sources(materials.packages, order.recipe, order.programs, materials.agent, debug=order.debug)
     staged = stage(sources, read_rules(order.recipe, debug=order.debug), out / "root", tools=tools, version=version)
-    if order.root:
-        write_atomically(out / "root" / ROOT_PLACE, order.root)
+    bake(order.root, staged.root)
     step.note("erofs and verity")
     make_erofs(out, tools=tools, version=version)
     verity = make_verity(out, materials.pair, tools=tools)

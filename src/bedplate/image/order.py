@@ -19,8 +19,7 @@ class ImageOrder:
     """What to build: the recipe's folder, programs by tool name, the version, the keys and where Debian comes from.
 
     `keys` is the folder of the user's own pair; without it, the development pair signs. `debug` adds
-    what os/debug.toml names, a shell on the serial console above all. `root` is the root metadata that nodes judge
-    releases by; without it there is none in the image.
+    what os/debug.toml names, a shell on the serial console above all.
     """
 
     recipe: Path
@@ -28,8 +27,9 @@ class ImageOrder:
     version: ImageVersion
     mirror: str
     keys: Path | None = None
-    debug: bool = False
     root: bytes = b""
+    """The root metadata that nodes judge releases by; none goes into the image when it is empty."""
+    debug: bool = False
 
     @property
     def wheels(self) -> Path:

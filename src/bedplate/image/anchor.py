@@ -1,4 +1,4 @@
-"""The root of trust that an image carries: with it a node begins to judge releases."""
+"""The trust anchor that an image carries: the root metadata with which a node begins to judge releases."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
+from bedplate.host.files import write_atomically
 from bedplate.host.locks import in_turn
 from bedplate.model.errors import UserError
 from bedplate.release.publish.changes import begin
@@ -19,6 +20,12 @@ from bedplate.release.publish.store import FolderStore
 from bedplate.release.trust.layout import TIMESTAMP_FILE
 
 PLACE = "usr/share/bedplate/root.json"
+
+
+def bake(root: bytes, folder: Path) -> None:
+    """Put the root into the folder that becomes the image, where the agent looks for it; nothing when it is empty."""
+    if root:
+        write_atomically(folder / PLACE, root)
 
 
 def development_root(folder: Path, now: datetime) -> bytes:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bedplate.image.anchor import PLACE, bake, development_root, known_root, own_root
 from bedplate.image.order import ImageOrder, order_key
-from bedplate.image.trust import development_root, known_root, own_root
 from bedplate.model.errors import UserError
 from bedplate.model.versions import ImageVersion
 from bedplate.release.publish.edit import Edit, carry_out
@@ -55,3 +55,10 @@ def test_an_image_with_another_root_is_another_image(tmp_path: Path) -> None:
     (tmp_path / "db.crt").touch()
     orders = [ImageOrder(tmp_path, {}, ImageVersion.parse(VERSION), "", root=root) for root in (b"", b"1", b"2")]
     assert len({order_key(order, tmp_path / "db.crt", tmp_path, tmp_path) for order in orders}) == 3
+
+
+def test_the_root_lies_where_the_agent_looks_and_none_does_when_there_is_none(tmp_path: Path) -> None:
+    bake(b"", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    bake(b"root", tmp_path)
+    assert (tmp_path / PLACE).read_bytes() == b"root"
