@@ -372,3 +372,16 @@ def test_a_damaged_record_of_the_time_is_made_anew(node: Node) -> None:
     (node.folder / "seen.json").write_bytes(b"{")
     node.repository().refresh()
     assert b"2026-11-24" in (node.folder / "seen.json").read_bytes()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\0" * 100], ids=["emptied", "cut", "zeroed"])
+def test_whatever_is_damaged_in_the_folder_is_made_anew_from_the_root_of_the_image(node: Node, damage: bytes) -> None:
+    node.simulator.rotate("timestamp")
+    node.simulator.renew()
+    node.repository().release(VERSION)
+    files = [path for path in node.folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert len(files) >= 9
+    for path in files:
+        path.write_bytes(damage)
+        assert usr_of(node.repository()) == b"usr" * 5000
+        assert path.read_bytes() != damage

@@ -102,11 +102,12 @@ class Edit:
     def actions(self) -> tuple[Action, ...]:
         lines = [(f"Write {path}{_size(content)}", why) for path, content, why in self._files.values()]
         lines += [(f"Sign {name} version {role.version}", why) for name, (role, why) in self._ordered()]
-        lines += [(f"Sign {ROOT} version {self._root[0].version}", self._root[1])] if self._root else []
+        root = [(f"Sign {ROOT} version {self._root[0].version}", self._root[1])] if self._root else []
         if self.stamps:
             because = self._stamp_reason or "it says which metadata belong together"
             lines.append((f"Sign {SNAPSHOT} version {self.shown.snapshot.version + 1}", because))
             lines.append((f"Sign {TIMESTAMP} version {self._stamp_version}", "from here on it is shown"))
+        lines = [*lines, *root] if self.shown.root.signed.version else [*root, *lines]
         return tuple(Action(name, Verb.RUN, why) for name, why in lines)
 
     @property
