@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bedplate.host.clock import SystemClock
-from bedplate.host.http import Floor, Http, Limits, NotThere, RateLimit, Route, SystemHttp
+from bedplate.host.http import Http, NotThere, Route, SystemHttp
+from bedplate.host.pace import Floor, Limits, RateLimit
 from bedplate.host.serve import serving
 from bedplate.local.pki import CLUSTER, ETCD, Pki, ensure_pki
 from bedplate.model.errors import MachineError, PeerError, UserError
