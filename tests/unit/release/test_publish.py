@@ -162,8 +162,15 @@ def test_keys_that_are_not_here_are_named(publisher: Publisher, tmp_path: Path) 
 
 def test_a_key_file_that_is_gone_is_named(publisher: Publisher) -> None:
     (publisher.folder / "keys/timestamp-1.pem").unlink()
+    with pytest.raises(UserError, match="Too few keys of timestamp are here: 0 of the 1") as caught:
+        publisher.edit(publishing()).seal(Keyring([publisher.folder / "keys"]))
+    assert "(file2:timestamp-1.pem)" in caught.value.details
+
+
+def test_a_key_file_that_holds_another_key_is_named(publisher: Publisher) -> None:
+    (publisher.folder / "keys/timestamp-1.pem").write_bytes((publisher.folder / "keys/snapshot-1.pem").read_bytes())
     with pytest.raises(MachineError, match=r"file2:timestamp-1\.pem of timestamp cannot be used"):
-        publisher.edit(publishing()).seal(publisher.keys)
+        publisher.edit(publishing()).seal(Keyring([publisher.folder / "keys"]))
 
 
 def test_private_keys_are_for_their_owner_alone(publisher: Publisher) -> None:
