@@ -181,7 +181,7 @@ def test_private_keys_are_for_their_owner_alone(publisher: Publisher) -> None:
 def test_a_clock_behind_the_last_signature_signs_nothing(publisher: Publisher) -> None:
     publisher.now = START - timedelta(days=1)
     with pytest.raises(MachineError, match="clock is behind"):
-        publisher.edit(publishing())
+        publisher.do(publishing())
 
 
 def test_nothing_is_built_on_what_is_damaged(publisher: Publisher) -> None:

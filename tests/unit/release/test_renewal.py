@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bedplate.model.errors import UserError
+from bedplate.model.errors import MachineError, UserError
 from bedplate.release.publish.edit import Edit, carry_out
 from bedplate.release.publish.keys import Keyring, make_key, name_key
 from bedplate.release.publish.renewal import expiries, refresh
@@ -78,6 +78,17 @@ def test_a_lost_key_is_replaced_without_it(started: Publisher) -> None:
     started.keys = Keyring([started.folder / "keys"])
     started.do(lambda edit: rotate(edit, "timestamp", add=[held.key()], remove=[old]))
     assert started.store.writes[-3] == "metadata/2.root.json"
+    assert started.node().channel(STABLE).version == OLDER
+
+
+def test_a_time_that_is_wrong_goes_with_the_key_that_signed_it(started: Publisher) -> None:
+    began, started.now = started.now, started.now + timedelta(days=3650)
+    started.do(lambda edit: refresh(edit, RULES))
+    started.now = began
+    with pytest.raises(MachineError, match="clock is behind"):
+        started.do(refresh)
+    started.do(exchanging(started, "timestamp"))
+    started.do(refresh)
     assert started.node().channel(STABLE).version == OLDER
 
 

@@ -343,6 +343,21 @@ def test_a_clock_that_is_behind_does_not_bring_expired_metadata_back(node: Node)
         node.repository().refresh()
 
 
+def test_a_time_that_a_thief_signed_is_forgotten_with_the_key(node: Node) -> None:
+    node.simulator.bump("timestamp")
+    node.simulator.now = START + 70 * YEAR
+    node.simulator.timestamp.expires = START + 80 * YEAR
+    node.simulator.show_timestamp()
+    node.repository().refresh()
+    with pytest.raises(PeerError, match="stands still"):
+        node.repository().refresh()
+    node.simulator.now = START + timedelta(days=1)
+    node.simulator.rotate("timestamp")
+    node.simulator.renew()
+    assert node.repository().channel("1.37/stable").version == VERSION
+    assert node.repository().refresh().moment.at < START + YEAR
+
+
 def test_before_anything_was_seen_the_time_of_the_image_stands_in(node: Node) -> None:
     node.now = datetime(1970, 1, 1, tzinfo=UTC)
     status = node.repository().refresh()
