@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError
 from urllib3.exceptions import TimeoutError as Silence
+from urllib3.util import make_headers
 
 from bedplate.host.clock import Clock
 from bedplate.host.pace import PATIENT, Floor, Limits, pools_with_a_deadline
@@ -149,7 +150,13 @@ class SystemHttp:
         timeout = urllib3.Timeout(connect=self._limits.connect_seconds, read=self._limits.silence_seconds)
         context = _context(self._route.authority)
         pool = (
-            urllib3.ProxyManager(proxy, proxy_ssl_context=context, ssl_context=context, timeout=timeout)
+            urllib3.ProxyManager(
+                proxy,
+                proxy_headers=_authorization(proxy),
+                proxy_ssl_context=context,
+                ssl_context=context,
+                timeout=timeout,
+            )
             if proxy
             else urllib3.PoolManager(ssl_context=context, timeout=timeout)
         )
@@ -242,6 +249,14 @@ def _same_server(url: str, answer: urllib3.BaseHTTPResponse) -> str:
     if urlsplit(target)[:2] != urlsplit(url)[:2]:
         raise led_elsewhere(url, target)
     return target
+
+
+def _authorization(proxy: str) -> dict[str, str]:
+    """What tells a proxy who asks, where its address has a name and a password (RFC 7617)."""
+    parts = urlsplit(proxy)
+    if parts.username is None:
+        return {}
+    return dict(make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}"))
 
 
 def _context(authority: str) -> ssl.SSLContext:
