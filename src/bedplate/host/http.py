@@ -7,21 +7,20 @@ bytes are worth is for the caller to judge.
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError
 from urllib3.exceptions import TimeoutError as Silence
-from urllib3.util import make_headers
 
 from bedplate.host.clock import Clock
-from bedplate.host.pace import PATIENT, Floor, Limits, pools_with_a_deadline
-from bedplate.model.errors import MachineError, PeerError, UserError
+from bedplate.host.pace import PATIENT, Floor, Limits
+from bedplate.host.pools import make_pool
+from bedplate.model.errors import PeerError, UserError
 
 PIECE_BYTES = 1 << 16
 MISSING = (403, 404, 410)
@@ -143,25 +142,8 @@ class SystemHttp:
     def _pool(self, url: str) -> urllib3.PoolManager:
         proxy = self._route.proxy_for(url)
         if proxy not in self._pools:
-            self._pools[proxy] = self._make_pool(proxy)
+            self._pools[proxy] = make_pool(proxy, self._route.authority, self._limits)
         return self._pools[proxy]
-
-    def _make_pool(self, proxy: str | None) -> urllib3.PoolManager:
-        timeout = urllib3.Timeout(connect=self._limits.connect_seconds, read=self._limits.silence_seconds)
-        context = _context(self._route.authority)
-        pool = (
-            urllib3.ProxyManager(
-                proxy,
-                proxy_headers=_authorization(proxy),
-                proxy_ssl_context=context,
-                ssl_context=context,
-                timeout=timeout,
-            )
-            if proxy
-            else urllib3.PoolManager(ssl_context=context, timeout=timeout)
-        )
-        pool.pool_classes_by_scheme = pools_with_a_deadline(self._limits.head_seconds)
-        return pool
 
     def _pieces(self, url: str, answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         floor = Floor(self._limits)
@@ -249,25 +231,3 @@ def _same_server(url: str, answer: urllib3.BaseHTTPResponse) -> str:
     if urlsplit(target)[:2] != urlsplit(url)[:2]:
         raise led_elsewhere(url, target)
     return target
-
-
-def _authorization(proxy: str) -> dict[str, str]:
-    """What tells a proxy who asks, where its address has a name and a password (RFC 7617)."""
-    parts = urlsplit(proxy)
-    if parts.username is None:
-        return {}
-    return dict(make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}"))
-
-
-def _context(authority: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if authority:
-        try:
-            context.load_verify_locations(cadata=authority)
-        except ssl.SSLError as problem:
-            raise MachineError(
-                "The authority that is to be trusted cannot be read.",
-                details=str(problem),
-                resolution="Give certificates in PEM.",
-            ) from problem
-    return context

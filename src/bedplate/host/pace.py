@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
-
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import TimeoutError as Silence
 
 from bedplate.host.clock import Clock
-
-TOO_LONG = "the head of its answer does not come to an end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,46 +54,3 @@ class RateLimit:
         now = self._clock.monotonic()
         self._free_at = max(now, self._free_at) + count / self._rate
         self._clock.sleep(self._free_at - now)
-
-
-def pools_with_a_deadline(seconds: float) -> dict[str, type[HTTPConnectionPool]]:
-    """Connections that give the head of an answer so many seconds in all.
-
-    A limit for each read alone would let a server send one byte of it at a time for ever. The timer ends the
-    connection from outside, since the read that waits cannot look at a clock.
-    """
-
-    class Deadline(HTTPConnection):
-        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-            over = threading.Event()
-            timer = threading.Timer(seconds, self._end, (over,))
-            timer.daemon = True
-            timer.start()
-            try:
-                answer = super().getresponse()
-            except (HTTPException, OSError) as problem:
-                if over.is_set():
-                    raise Silence(TOO_LONG) from problem
-                raise
-            finally:
-                timer.cancel()
-            if over.is_set():  # a head that ends with the connection passes for a whole one
-                answer.close()
-                raise Silence(TOO_LONG)
-            return answer
-
-        def _end(self, over: threading.Event) -> None:
-            over.set()
-            with suppress(OSError, AttributeError):  # it may be over already
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
-
-    class SecureDeadline(Deadline, HTTPSConnection):
-        pass
-
-    class Pool(HTTPConnectionPool):
-        ConnectionCls = Deadline
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = SecureDeadline
-
-    return {"http": Pool, "https": SecurePool}
