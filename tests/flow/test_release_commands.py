@@ -96,8 +96,8 @@ def test_a_repository_is_begun_once(desk: Desk) -> None:
     assert "is a release repository already" in desk.fails("init")
 
 
-def test_a_folder_without_a_release_is_refused(desk: Desk) -> None:
-    assert "holds no release" in desk.fails("publish", str(desk.folder / "keys"))
+def test_what_is_neither_an_image_nor_a_release_is_refused(desk: Desk) -> None:
+    assert "There is no image" in desk.fails("publish", str(desk.folder / "keys"))
 
 
 def test_what_is_no_repository_is_refused(desk: Desk) -> None:

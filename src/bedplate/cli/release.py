@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bedplate.cli.components import CHECKOUT, RootOption
+from bedplate.cli.context import places, report
 from bedplate.cli.output import OutputFormat, OutputOption
 from bedplate.cli.release_carry import bundle, serve
+from bedplate.cli.release_image import make_release, making_of
 from bedplate.cli.release_keys import rotate
 from bedplate.cli.release_options import (
     DryRunOption,
     KeysOption,
+    MinimumOption,
+    NotesOption,
     RepositoryOption,
     VersionArgument,
     change,
@@ -22,6 +30,7 @@ from bedplate.cli.release_options import (
 )
 from bedplate.cli.release_show import list_releases, show, verify
 from bedplate.host.clock import SystemClock
+from bedplate.image.stock import find_image
 from bedplate.model.errors import UserError
 from bedplate.release.publish.changes import begin
 from bedplate.release.publish.changes import promote as promote_in
@@ -29,7 +38,7 @@ from bedplate.release.publish.changes import publish as publish_in
 from bedplate.release.publish.changes import withdraw as withdraw_in
 from bedplate.release.publish.edit import carry_out
 from bedplate.release.publish.keys import FILE, Keyring, make_keys
-from bedplate.release.publish.prepared import read_prepared
+from bedplate.release.publish.prepared import is_prepared, read_prepared
 from bedplate.release.publish.renewal import refresh as refresh_in
 from bedplate.release.trust.layout import TIMESTAMP_FILE
 
@@ -69,9 +78,39 @@ def init(
 
 
 @app.command()
-def publish(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A prepared release: manifest.json and payloads.")],
+def prepare(
+    image: Annotated[
+        str | None, typer.Argument(metavar="IMAGE", help="A folder or a version.", show_default="the newest")
+    ] = None,
     *,
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="FOLDER", help="The folder to make: manifest.json and payloads.")
+    ],
+    notes: NotesOption = None,
+    minimum: MinimumOption = "",
+    repository: RepositoryOption = None,
+    root: RootOption = CHECKOUT,
+) -> None:
+    """Make the payloads of an image, for publishing elsewhere.
+
+    It takes minutes and no key; publishing takes keys and no time.
+    """
+    making = making_of(root, notes=notes, minimum=minimum)
+    make_release(find_image(image, places()), folder, making, store_of(repository), report())
+
+
+@app.command()
+def publish(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="IMAGE", help="An image's folder or version, or a prepared folder.", show_default="the newest image"
+        ),
+    ] = None,
+    *,
+    notes: NotesOption = None,
+    minimum: MinimumOption = "",
+    root: RootOption = CHECKOUT,
     repository: RepositoryOption = None,
     keys: KeysOption = None,
     dry_run: DryRunOption = False,
@@ -81,14 +120,32 @@ def publish(
 
     Nodes take it once a channel points to it, or when they are told to.
     """
-    release, files = read_prepared(folder)
-    change(
-        lambda edit: publish_in(edit, release, files),
-        repository=repository,
-        keys=keys,
-        dry_run=dry_run,
-        output=output,
-    )
+    with prepared(what, repository, root=root, notes=notes, minimum=minimum) as folder:
+        release, files = read_prepared(folder)
+        change(
+            lambda edit: publish_in(edit, release, files),
+            repository=repository,
+            keys=keys,
+            dry_run=dry_run,
+            output=output,
+        )
+
+
+@contextmanager
+def prepared(
+    what: str | None, repository: Path | None, *, root: Path, notes: Path | None, minimum: str
+) -> Iterator[Path]:
+    """The folder of a prepared release, which is gone afterwards if it was made here."""
+    if what and is_prepared(Path(what)):
+        yield Path(what)
+        return
+    making = making_of(root, notes=notes, minimum=minimum)
+    image = find_image(what, places())
+    (places().cache / "payloads").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=places().cache / "payloads", prefix=".release.") as scratch:
+        folder = Path(scratch) / "release"
+        make_release(image, folder, making, store_of(repository), report())
+        yield folder
 
 
 @app.command()

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
 
+import msgspec
+
+from bedplate.cli.context import places
+from bedplate.host.files import file_sha256, folder_in_one_step, remove_leftovers, write_atomically
+from bedplate.host.report import Report
+from bedplate.image.components.catalogue import read_catalogue
 from bedplate.image.manifest import Manifest, read_manifest
 from bedplate.image.sbom import Sbom, changes, read_sbom, sbom, write
 from bedplate.image.verity import verity_of
-from bedplate.model.errors import UserError
+from bedplate.model.errors import MachineError, UserError
 from bedplate.model.versions import ImageVersion, require_same_minor
+from bedplate.release.payload.full import LEVEL, make_full
+from bedplate.release.payload.parts import describe_part
 from bedplate.release.publish.prepared import Facts, Maker, prepare
-from bedplate.release.publish.shown import Shown, target_bytes
+from bedplate.release.publish.shown import Shown, read_shown, target_bytes
 from bedplate.release.publish.store import Store
-from bedplate.wire.release import PartName, Release, folder_of
+from bedplate.release.trust.layout import TIMESTAMP_FILE
+from bedplate.wire.release import Part, PartName, Payload, Release, folder_of
 
 PARTS = {PartName.USR: "usr.erofs", PartName.UKI: "uki.efi"}
 SBOM, NOTES, CHANGES = "sbom.json", "notes.md", "changes.json"
+PACKED, DESCRIBED = "payload.zst", "payload.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,56 @@ class Making:
     kubernetes: str
     notes: str = ""
     minimum: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadMaker:
+    """Implements `Maker`: full payloads, each made once for the same bytes and kept in `cache`."""
+
+    cache: Path
+
+    def describe(self, source: Path) -> Part:
+        return describe_part(source)
+
+    def payloads(self, name: PartName, source: Path, folder: Path, version: str) -> Sequence[Payload]:
+        kept = self.cache / f"{name}-{file_sha256(source)[:32]}-{LEVEL}"
+        target = folder / f"{name}.zst"
+        if not kept.is_dir():
+            remove_leftovers(kept)
+            with folder_in_one_step(kept) as scratch:
+                made = make_full(source, scratch / PACKED, part=name, path=target.name)
+                write_atomically(scratch / DESCRIBED, msgspec.json.encode(made))
+        shutil.copyfile(kept / PACKED, target)
+        described = msgspec.json.decode((kept / DESCRIBED).read_bytes(), type=Payload)
+        if file_sha256(target) != described.sha256:
+            raise MachineError(f"{kept} is damaged.", resolution=f"Remove it: rm -r {kept}")
+        return [msgspec.structs.replace(described, path=f"{folder_of(version)}/{target.name}")]
+
+
+def making_of(root: Path, *, notes: Path | None, minimum: str) -> Making:
+    """What the checkout at `root` and its user say of an image."""
+    catalogue = read_catalogue(root / "components")
+    built = {tool.name: component.version for component in catalogue for tool in component.tools}
+    kubernetes = next(component.version for component in catalogue if component.name == "kubernetes")
+    return Making(built, kubernetes, notes=_text(notes) if notes else "", minimum=minimum)
+
+
+def _text(notes: Path) -> str:
+    try:
+        return notes.read_text()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise UserError(f"The notes in {notes} cannot be read.", details=str(problem)) from problem
+
+
+def make_release(image: Path, folder: Path, making: Making, store: Store, report: Report) -> None:
+    """Prepare a release in the new `folder`. What it changes is told against the last that `store` shows, if any."""
+    if folder.exists():
+        raise UserError(f"{folder} is there already.", resolution="Name a folder that is not there yet.")
+    shown = read_shown(store) if store.read(TIMESTAMP_FILE) is not None else None
+    with report.step("Payloads") as step:
+        before = sbom_before(store, shown, read_manifest(image).version) if shown else None
+        release = prepare_image(image, folder, making, before=before, maker=PayloadMaker(places().cache / "payloads"))
+        step.note(f"{sum(each.size for each in release.payloads) / 1e6:.0f} MB")
 
 
 def prepare_image(image: Path, folder: Path, making: Making, *, before: Sbom | None, maker: Maker) -> Release:

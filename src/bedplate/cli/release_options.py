@@ -35,6 +35,12 @@ KeysOption = Annotated[
     typer.Option("--keys", metavar="FOLDER", help="A folder with release keys; more than once for several."),
 ]
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A published version.")]
+NotesOption = Annotated[
+    Path | None, typer.Option("--notes", metavar="FILE", help="What people should know of it, in Markdown.")
+]
+MinimumOption = Annotated[
+    str, typer.Option("--minimum", metavar="VERSION", help="The oldest version that may become this one directly.")
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")]
 Change = Callable[[Edit], object]
 
