@@ -66,8 +66,8 @@ def prepare(
 
 
 def is_prepared(folder: Path) -> bool:
-    """Whether the folder is one of these; an image has a manifest too, but no payloads."""
-    return (folder / MANIFEST).is_file() and any(folder.glob("*.zst"))
+    """Whether the folder is one of these; an image has a manifest too, but no payload of /usr."""
+    return (folder / MANIFEST).is_file() and (folder / f"{PartName.USR}.zst").is_file()
 
 
 def read_prepared(folder: Path) -> tuple[Release, dict[str, Path]]:
