@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +15,10 @@ from bedplate.cli.components import CHECKOUT, RootOption
 from bedplate.cli.context import places, report
 from bedplate.cli.output import OutputFormat, OutputOption
 from bedplate.cli.release_carry import bundle, serve
-from bedplate.cli.release_image import make_release, making_of
+from bedplate.cli.release_image import Making, make_release, making_of
 from bedplate.cli.release_keys import rotate
 from bedplate.cli.release_options import (
+    DeltasOption,
     DryRunOption,
     KeysOption,
     MinimumOption,
@@ -28,6 +30,7 @@ from bedplate.cli.release_options import (
     key_folders,
     store_of,
 )
+from bedplate.cli.release_payloads import DELTAS
 from bedplate.cli.release_show import list_releases, show, verify
 from bedplate.host.clock import SystemClock
 from bedplate.image.stock import find_image
@@ -40,6 +43,7 @@ from bedplate.release.publish.edit import carry_out
 from bedplate.release.publish.keys import FILE, Keyring, make_keys
 from bedplate.release.publish.prepared import is_prepared, read_prepared
 from bedplate.release.publish.renewal import refresh as refresh_in
+from bedplate.release.publish.store import FolderStore
 from bedplate.release.trust.layout import TIMESTAMP_FILE
 
 app = typer.Typer(help="The repository that nodes get releases from.", no_args_is_help=True, rich_markup_mode=None)
@@ -88,6 +92,7 @@ def prepare(
     ],
     notes: NotesOption = None,
     minimum: MinimumOption = "",
+    deltas: DeltasOption = DELTAS,
     repository: RepositoryOption = None,
     root: RootOption = CHECKOUT,
 ) -> None:
@@ -96,7 +101,7 @@ def prepare(
     It takes minutes and no key; publishing takes keys and no time.
     """
     making = making_of(root, notes=notes, minimum=minimum)
-    make_release(find_image(image, places()), folder, making, store_of(repository), report())
+    make_release(find_image(image, places()), folder, making, store_of(repository), report(), deltas=deltas)
 
 
 @app.command()
@@ -110,6 +115,7 @@ def publish(
     *,
     notes: NotesOption = None,
     minimum: MinimumOption = "",
+    deltas: DeltasOption = DELTAS,
     root: RootOption = CHECKOUT,
     repository: RepositoryOption = None,
     keys: KeysOption = None,
@@ -120,7 +126,8 @@ def publish(
 
     Nodes take it once a channel points to it, or when they are told to.
     """
-    with prepared(what, repository, root=root, notes=notes, minimum=minimum) as folder:
+    making = partial(making_of, root, notes=notes, minimum=minimum)
+    with prepared(what, store_of(repository), making, deltas=deltas) as folder:
         release, files = read_prepared(folder)
         change(
             lambda edit: publish_in(edit, release, files),
@@ -132,19 +139,16 @@ def publish(
 
 
 @contextmanager
-def prepared(
-    what: str | None, repository: Path | None, *, root: Path, notes: Path | None, minimum: str
-) -> Iterator[Path]:
+def prepared(what: str | None, store: FolderStore, making: Callable[[], Making], *, deltas: int) -> Iterator[Path]:
     """The folder of a prepared release, which is gone afterwards if it was made here."""
     if what and is_prepared(Path(what)):
         yield Path(what)
         return
-    making = making_of(root, notes=notes, minimum=minimum)
     image = find_image(what, places())
     (places().cache / "payloads").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=places().cache / "payloads", prefix=".release.") as scratch:
         folder = Path(scratch) / "release"
-        make_release(image, folder, making, store_of(repository), report())
+        make_release(image, folder, making(), store, report(), deltas=deltas)
         yield folder
 
 

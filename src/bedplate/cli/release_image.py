@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
 
-import msgspec
-
 from bedplate.cli.context import places
-from bedplate.host.files import file_sha256, folder_in_one_step, remove_leftovers, write_atomically
+from bedplate.cli.release_payloads import PayloadMaker, older_parts, versions_before
 from bedplate.host.report import Report
 from bedplate.image.components.catalogue import read_catalogue
 from bedplate.image.manifest import Manifest, read_manifest
 from bedplate.image.sbom import Sbom, changes, read_sbom, sbom, write
 from bedplate.image.verity import verity_of
-from bedplate.model.errors import MachineError, UserError
+from bedplate.model.errors import UserError
 from bedplate.model.versions import ImageVersion, require_same_minor
-from bedplate.release.payload.full import LEVEL, make_full
-from bedplate.release.payload.parts import describe_part
 from bedplate.release.publish.prepared import Facts, Maker, prepare
 from bedplate.release.publish.shown import Shown, read_shown, target_bytes
 from bedplate.release.publish.store import Store
 from bedplate.release.trust.layout import TIMESTAMP_FILE
-from bedplate.wire.release import Part, PartName, Payload, Release, folder_of
+from bedplate.wire.release import PartName, PayloadKind, Release, folder_of
 
 PARTS = {PartName.USR: "usr.erofs", PartName.UKI: "uki.efi"}
 SBOM, NOTES, CHANGES = "sbom.json", "notes.md", "changes.json"
-PACKED, DESCRIBED = "payload.zst", "payload.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +37,6 @@ class Making:
     kubernetes: str
     notes: str = ""
     minimum: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PayloadMaker:
-    """Implements `Maker`: full payloads, each made once for the same bytes and kept in `cache`."""
-
-    cache: Path
-
-    def describe(self, source: Path) -> Part:
-        return describe_part(source)
-
-    def payloads(self, name: PartName, source: Path, folder: Path, version: str) -> Sequence[Payload]:
-        kept = self.cache / f"{name}-{file_sha256(source)[:32]}-{LEVEL}"
-        target = folder / f"{name}.zst"
-        if not kept.is_dir():
-            remove_leftovers(kept)
-            with folder_in_one_step(kept) as scratch:
-                made = make_full(source, scratch / PACKED, part=name, path=target.name)
-                write_atomically(scratch / DESCRIBED, msgspec.json.encode(made))
-        shutil.copyfile(kept / PACKED, target)
-        described = msgspec.json.decode((kept / DESCRIBED).read_bytes(), type=Payload)
-        if file_sha256(target) != described.sha256:
-            raise MachineError(f"{kept} is damaged.", resolution=f"Remove it: rm -r {kept}")
-        return [msgspec.structs.replace(described, path=f"{folder_of(version)}/{target.name}")]
 
 
 def making_of(root: Path, *, notes: Path | None, minimum: str) -> Making:
@@ -84,15 +54,26 @@ def _text(notes: Path) -> str:
         raise UserError(f"The notes in {notes} cannot be read.", details=str(problem)) from problem
 
 
-def make_release(image: Path, folder: Path, making: Making, store: Store, report: Report) -> None:
-    """Prepare a release in the new `folder`. What it changes is told against the last that `store` shows, if any."""
+def make_release(image: Path, folder: Path, making: Making, store: Store, report: Report, *, deltas: int) -> None:
+    """Prepare a release in the new `folder`, with deltas against that many versions that `store` shows, if any."""
     if folder.exists():
         raise UserError(f"{folder} is there already.", resolution="Name a folder that is not there yet.")
     shown = read_shown(store) if store.read(TIMESTAMP_FILE) is not None else None
-    with report.step("Payloads") as step:
-        before = sbom_before(store, shown, read_manifest(image).version) if shown else None
-        release = prepare_image(image, folder, making, before=before, maker=PayloadMaker(places().cache / "payloads"))
-        step.note(f"{sum(each.size for each in release.payloads) / 1e6:.0f} MB")
+    version = read_manifest(image).version
+    cache = places().cache / "payloads"
+    cache.mkdir(parents=True, exist_ok=True)
+    with report.step("Payloads") as step, older_parts(store, shown, version, deltas, cache) as older:
+        before = sbom_before(store, shown, version) if shown else None
+        maker = PayloadMaker(cache, image / PARTS[PartName.USR], older, step)
+        release = prepare_image(image, folder, making, before=before, maker=maker)
+        step.note(summary(release))
+
+
+def summary(release: Release) -> str:
+    """`92.0 MB in full, the smallest delta 0.7 MB`."""
+    sizes = {kind: [each.size for each in release.payloads if each.kind is kind] for kind in PayloadKind}
+    least = f", the smallest delta {min(sizes[PayloadKind.DELTA]) / 1e6:.1f} MB" if sizes[PayloadKind.DELTA] else ""
+    return f"{sum(sizes[PayloadKind.FULL]) / 1e6:.1f} MB in full{least}"
 
 
 def prepare_image(image: Path, folder: Path, making: Making, *, before: Sbom | None, maker: Maker) -> Release:
@@ -120,12 +101,7 @@ def facts_of(image: Path, manifest: Manifest, making: Making) -> Facts:
 
 def sbom_before(store: Store, shown: Shown, version: str) -> Sbom | None:
     """The bill of materials of the newest published version of the same minor before `version`, if it has one."""
-    new = ImageVersion.parse(version)
-    older = [each for each in shown.versions if _precedes(ImageVersion.parse(each), new)]
+    older = versions_before(shown, version)
     path = f"{folder_of(older[0])}/{SBOM}" if older else ""
     text = target_bytes(store, shown, path) if path else None
     return read_sbom(text) if text is not None else None
-
-
-def _precedes(old: ImageVersion, new: ImageVersion) -> bool:
-    return (old.kubernetes, old.architecture) == (new.kubernetes, new.architecture) and old < new

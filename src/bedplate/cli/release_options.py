@@ -38,6 +38,9 @@ VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A publi
 NotesOption = Annotated[
     Path | None, typer.Option("--notes", metavar="FILE", help="What people should know of it, in Markdown.")
 ]
+DeltasOption = Annotated[
+    int, typer.Option("--deltas", metavar="COUNT", min=0, help="How many published versions to make deltas against.")
+]
 MinimumOption = Annotated[
     str, typer.Option("--minimum", metavar="VERSION", help="The oldest version that may become this one directly.")
 ]

@@ -33,7 +33,7 @@ def part_of(data: bytes) -> Part:
 
 
 def delta_of(old: bytes, new: bytes) -> bytes:
-    script, sink = Script(), io.BytesIO()
+    script, sink = Script(window=1 << 16), io.BytesIO()
     write_usr(script, memoryview(old), memoryview(new))
     script.write(sink, base=[Segment(len(old))], part=[Segment(len(new))])
     return sink.getvalue()
@@ -51,13 +51,13 @@ def lying(*commands: tuple[Command, int], size: int = 4, diff: bytes = b"", extr
     return write_head(Head((Segment(4),), (Segment(size),), lengths)) + b"".join(packed)
 
 
-@settings(max_examples=100)
+@settings(max_examples=30, deadline=None)
 @given(st.binary(min_size=1, max_size=2000), st.binary(min_size=1, max_size=2000))
 def test_any_part_is_rebuilt_of_any_other(old: bytes, new: bytes) -> None:
     assert rebuilt(delta_of(old, new), old, part_of(new)) == new
 
 
-@settings(max_examples=100)
+@settings(max_examples=30, deadline=None)
 @given(st.binary(min_size=1, max_size=4000), st.lists(st.tuples(st.integers(0, 4000), st.binary(max_size=30))))
 def test_a_part_with_changes_is_rebuilt(old: bytes, changes: list[tuple[int, bytes]]) -> None:
     new = bytearray(old)
@@ -112,7 +112,7 @@ def test_a_delta_that_is_cut_short_never_makes_another_part() -> None:
             assert rebuilt(delta[:end], old, part_of(new)) == new
 
 
-@settings(max_examples=200)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_a_delta_with_a_flipped_bit_is_an_error_or_makes_the_part_all_the_same(data: st.DataObject) -> None:
     old, new = bytes(range(256)) * 4, bytes(range(255, -1, -1)) * 2 + bytes(range(256)) * 2

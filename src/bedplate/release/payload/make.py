@@ -13,6 +13,7 @@ from bedplate.model.errors import OurError, PeerError
 from bedplate.release.payload.apply import rebuild_delta
 from bedplate.release.payload.delta.format import Segment, most_commands
 from bedplate.release.payload.delta.script import Script
+from bedplate.release.payload.delta.uki import KERNEL_LEVEL, write_uki
 from bedplate.release.payload.delta.usr import write_usr
 from bedplate.release.payload.parts import describe_part
 from bedplate.wire.release import PartName, Payload, PayloadKind
@@ -21,6 +22,9 @@ PAYS_BELOW = 0.7
 """Of the full payload: a delta that is larger is not worth its file and the node's time."""
 MEMORY = 64 << 20
 """What a node needs for a delta that packs nothing again: a chunk, the streams' windows, the batch of a sum."""
+
+KERNEL_MEMORY = 960 << 20
+"""What packing a kernel again takes: zstd's level 22 looks back over 128 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,32 @@ def make_usr_delta(base: Base, new: Path, target: Path, *, path: str) -> Payload
     )
 
 
+def make_uki_delta(base: Base, new: Path, usr: Path, target: Path, *, path: str, kernel: bool) -> Payload:
+    """Write the delta that makes the UKI `new` of the older one and of the new image `usr`.
+
+    With `kernel` the kernels are compared unpacked, and a node packs the new one again: less to fetch, but some 30
+    seconds and KERNEL_MEMORY on the node. Raises `OurError` as `make_usr_delta` does.
+    """
+    old, after = base.file.read_bytes(), new.read_bytes()
+    with mapped(usr) as beside:
+        script = Script()
+        before, segments = write_uki(script, old, after, beside, kernel=kernel)
+        with space_for(target), target.open("wb") as sink:
+            script.write(sink, base=before, part=segments, beside=len(beside))
+        _try(base, new, target, beside=beside)
+    packs_kernel = any(segment.level == KERNEL_LEVEL for segment in segments)
+    return Payload(
+        part=PartName.UKI,
+        kind=PayloadKind.DELTA,
+        path=path,
+        size=target.stat().st_size,
+        sha256=file_sha256(target),
+        base=base.version,
+        base_sha256=file_sha256(base.file),
+        memory=KERNEL_MEMORY if packs_kernel else MEMORY,
+    )
+
+
 def pays(delta: Payload, full: Payload) -> str:
     """Why the delta is not worth keeping beside the full payload; empty when it is."""
     if delta.size <= full.size * PAYS_BELOW:
@@ -63,10 +93,11 @@ def pays(delta: Payload, full: Payload) -> str:
     return f"it has {delta.size / full.size:.0%} of the full payload's size"
 
 
-def _try(base: Base, new: Path, delta: Path) -> None:
+def _try(base: Base, new: Path, delta: Path, *, beside: memoryview | None = None) -> None:
     try:
         with mapped(base.file) as old, delta.open("rb") as opened:
-            for _ in rebuild_delta(opened, MappedAt(old), describe_part(new)):
+            others = MappedAt(beside) if beside is not None else None
+            for _ in rebuild_delta(opened, MappedAt(old), describe_part(new), beside=others):
                 pass
     except PeerError as problem:
         raise OurError(f"The delta from {base.version} does not make the part.", details=str(problem)) from problem

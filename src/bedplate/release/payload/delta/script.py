@@ -10,15 +10,15 @@ from bedplate.release.payload.delta.find import Edit
 from bedplate.release.payload.delta.format import STREAM_WINDOW, Command, Head, Segment, encode_command, write_head
 from bedplate.release.payload.delta.rebuild import any_set
 
-FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": STREAM_WINDOW}]
 SLICE = 1 << 20
 
 
 class Packed:
     """A stream that is compressed as it grows."""
 
-    def __init__(self) -> None:
-        self._packer = lzma.LZMACompressor(lzma.FORMAT_XZ, check=lzma.CHECK_NONE, filters=FILTERS)
+    def __init__(self, window: int) -> None:
+        filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": window}]
+        self._packer = lzma.LZMACompressor(lzma.FORMAT_XZ, check=lzma.CHECK_NONE, filters=filters)
         self._pieces: list[bytes] = []
 
     def put(self, data: bytes) -> None:
@@ -30,10 +30,13 @@ class Packed:
 
 
 class Script:
-    """Commands in the order of the part; those that go on where the last one ended become one."""
+    """Commands in the order of the part; those that go on where the last one ended become one.
 
-    def __init__(self) -> None:
-        self._control, self._diff, self._extra = Packed(), Packed(), Packed()
+    `window` is the dictionary of each stream, in bytes; making one takes some eleven times that.
+    """
+
+    def __init__(self, window: int = STREAM_WINDOW) -> None:
+        self._control, self._diff, self._extra = Packed(window), Packed(window), Packed(window)
         self._place = 0
         self._open: tuple[Command, int] | None = None
         self.commands = 0

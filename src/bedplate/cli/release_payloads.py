@@ -1,0 +1,146 @@
+"""The payloads of a release: full ones and deltas, each made once for the same bytes and kept in the cache."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from bedplate.host.files import file_sha256, folder_in_one_step, remove_leftovers, write_atomically
+from bedplate.host.report import Step
+from bedplate.model.errors import MachineError
+from bedplate.model.versions import ImageVersion
+from bedplate.release.payload.apply import rebuild_full
+from bedplate.release.payload.delta.format import MAGIC
+from bedplate.release.payload.full import LEVEL, make_full
+from bedplate.release.payload.make import Base, make_uki_delta, make_usr_delta, pays
+from bedplate.release.payload.parts import describe_part
+from bedplate.release.publish.shown import Shown, target_bytes
+from bedplate.release.publish.store import Store
+from bedplate.release.trust.layout import target_file
+from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release, decode, folder_of, manifest_path
+
+PACKED, DESCRIBED = "payload", "payload.json"
+DELTAS = 4
+WORKERS = 2
+"""Deltas made at once, at most: each needs some 760 MB for /usr, and 350 MB for a UKI."""
+PIECE_BYTES = 1 << 20
+Make = Callable[[Path], Payload]
+
+
+@dataclass(frozen=True, slots=True)
+class Older:
+    """A published version, and its parts as they were before they were packed."""
+
+    version: str
+    parts: Mapping[PartName, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadMaker:
+    """Implements `Maker`. `older` are the versions to make deltas against, `usr` is the new /usr: UKIs refer to it."""
+
+    cache: Path
+    usr: Path
+    older: Sequence[Older]
+    step: Step
+
+    def describe(self, source: Path) -> Part:
+        return describe_part(source)
+
+    def payloads(self, name: PartName, source: Path, folder: Path, version: str) -> Sequence[Payload]:
+        self.step.note(f"{name}, full")
+        whole = file_sha256(source)[:32]
+        (full,) = self._kept({f"{name}-{whole}-{LEVEL}": partial(make_full, source, part=name, path="")})
+        makes: dict[str, Make] = {}
+        names = {}
+        for old in self.older:
+            key = f"{name}-{file_sha256(old.parts[name])[:32]}-{whole}-{MAGIC.decode()}"
+            makes[key], names[key] = self._delta(name, source, old), f"{name}.from-{old.version}.delta"
+        self.step.note(f"{name}, {len(makes)} deltas" if makes else f"{name}, full")
+        deltas = zip(names.values(), self._kept(makes), strict=True)
+        worth = [(file, kept) for file, kept in deltas if not self._told(file, pays(kept[1], full[1]))]
+        return [_placed(kept, folder, file, version) for file, kept in [(f"{name}.zst", full), *worth]]
+
+    def _delta(self, name: PartName, new: Path, old: Older) -> Make:
+        """Kernels stay packed: to pack one again takes more memory than the agent has."""
+        base = Base(old.version, old.parts[name])
+        if name is PartName.USR:
+            return partial(make_usr_delta, base, new, path="")
+        return partial(make_uki_delta, base, new, self.usr, path="", kernel=False)
+
+    def _told(self, file: str, why_not: str) -> bool:
+        if why_not:
+            self.step.note(f"{file} is left out: {why_not}")
+        return bool(why_not)
+
+    def _kept(self, makes: Mapping[str, Make]) -> Sequence[tuple[Path, Payload]]:
+        """What the cache has by these keys, made where it lacks it; several at once, each in a process of its own."""
+        missing = [key for key in makes if not (self.cache / key).is_dir()]
+        if len(missing) == 1:
+            _make(self.cache / missing[0], makes[missing[0]])
+        elif missing:
+            with ProcessPoolExecutor(min(WORKERS, len(os.sched_getaffinity(0)))) as pool:
+                list(pool.map(_make, [self.cache / key for key in missing], [makes[key] for key in missing]))
+        return [_read(self.cache / key) for key in makes]
+
+
+def _make(folder: Path, make: Make) -> None:
+    remove_leftovers(folder)
+    with folder_in_one_step(folder) as scratch:
+        write_atomically(scratch / DESCRIBED, msgspec.json.encode(make(scratch / PACKED)))
+
+
+def _read(folder: Path) -> tuple[Path, Payload]:
+    described = msgspec.json.decode((folder / DESCRIBED).read_bytes(), type=Payload)
+    if file_sha256(folder / PACKED) != described.sha256:
+        raise MachineError(f"{folder} is damaged.", resolution=f"Remove it, then try again: rm -r {folder}")
+    return folder / PACKED, described
+
+
+def _placed(kept: tuple[Path, Payload], folder: Path, file: str, version: str) -> Payload:
+    source, payload = kept
+    shutil.copyfile(source, folder / file)
+    return msgspec.structs.replace(payload, path=f"{folder_of(version)}/{file}")
+
+
+@contextmanager
+def older_parts(
+    store: Store, shown: Shown | None, version: str, count: int, scratch: Path
+) -> Iterator[Sequence[Older]]:
+    """The parts of the newest `count` published versions before `version`, unpacked of the repository itself."""
+    with TemporaryDirectory(dir=scratch, prefix=".older.") as folder:
+        found = versions_before(shown, version)[:count] if shown else ()
+        yield [_unpacked(store, shown, each, Path(folder) / each) for each in found if shown]
+
+
+def versions_before(shown: Shown, version: str) -> Sequence[str]:
+    """What is published of the same minor and architecture before `version`, the newest first."""
+    new = ImageVersion.parse(version)
+    older = [ImageVersion.parse(each) for each in shown.versions]
+    same = [each for each in older if (each.kubernetes, each.architecture) == (new.kubernetes, new.architecture)]
+    return [str(each) for each in sorted(same, reverse=True) if each < new]
+
+
+def _unpacked(store: Store, shown: Shown, version: str, folder: Path) -> Older:
+    text = target_bytes(store, shown, manifest_path(version))
+    if text is None:
+        raise MachineError(f"The repository lacks the manifest of {version}.", resolution="bedplate release verify")
+    release = decode(text, Release)
+    folder.mkdir()
+    return Older(version, {name: _unpack(store, release, name, folder / name) for name in PartName})
+
+
+def _unpack(store: Store, release: Release, name: PartName, target: Path) -> Path:
+    full = next(each for each in release.payloads if each.part is name and each.kind is PayloadKind.FULL)
+    with store.open(target_file(full.path, full.sha256)) as packed, target.open("wb") as sink:
+        sink.writelines(rebuild_full(iter(lambda: packed.read(PIECE_BYTES), b""), full, release.part(name)))
+    return target
