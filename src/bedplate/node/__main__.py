@@ -1,35 +1,84 @@
-"""bedplate-agent: what runs on the node. Its first duty is to tell on the console why the node does not join."""
+"""bedplate-agent: what runs on the node. Each of its duties is a unit of its own."""
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from bedplate.host.clock import SystemClock
+from bedplate.host.machine import SystemMachine
 from bedplate.host.links import SystemLinks
 from bedplate.host.peers import SystemPeers
 from bedplate.host.run import SystemRunner
+from bedplate.model.errors import BedplateError
+from bedplate.node.apiserver import OwnNode
+from bedplate.node.health.gate import Gate
+from bedplate.node.health.gather import Doctor
 from bedplate.node.report.gather import Node
 from bedplate.node.report.watch import watch
+from bedplate.node.settings import Settings, read_settings
 
 
 def main(arguments: Sequence[str]) -> int:
     """Carry out the duty that the one argument names; the exit code is 2 when it is none."""
-    if list(arguments) != ["report"]:
-        sys.stderr.write("usage: bedplate-agent report\n")
+    duty = DUTIES.get(arguments[0]) if len(arguments) == 1 else None
+    if duty is None:
+        sys.stderr.write(f"usage: bedplate-agent {'|'.join(DUTIES)}\n")
         return 2
+    try:
+        return duty()
+    except BedplateError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return problem.exit_code
+
+
+def report() -> int:
+    """Tell on the console why the node does not join."""
     clock = SystemClock()
-    name = socket.gethostname().lower()
-    node = Node(name, SystemLinks(), SystemPeers(), SystemRunner(), clock)
+    node = Node(host_name(), SystemLinks(), SystemPeers(), SystemRunner(), clock)
     watch(node.gather, say, clock)
     return 0
+
+
+def health() -> int:
+    """Judge the version that runs; the boot loader learns the verdict from whether this ends well."""
+    wanted = settings().health
+    peers, runner = SystemPeers(), SystemRunner()
+    doctor = Doctor(OwnNode(host_name(), peers), peers, runner, SystemMachine(), wanted.probes)
+    gate = Gate(doctor.gather, say, runner, SystemClock(), wanted.seconds)
+    return gate.conclude(gate.judge())
+
+
+def settings() -> Settings:
+    return read_settings(Path("/"), credentials())
+
+
+def credentials() -> Path | None:
+    """Where systemd lays the unit's credentials."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(folder) if folder else None
+
+
+def host_name() -> str:
+    """As the kubelet makes the node's name of it."""
+    return socket.gethostname().lower()
 
 
 def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
+
+def update() -> int:
+    say("This node belongs to no release repository.")
+    SystemClock().sleep(3600)
+    return 0
+
+
+DUTIES: Mapping[str, Callable[[], int]] = {"report": report, "health": health, "update": update}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
