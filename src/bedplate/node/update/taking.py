@@ -1,0 +1,80 @@
+"""Brings the parts of a release to where they belong, on the cheapest way that works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from bedplate.model.errors import OurError, PeerError, briefly
+from bedplate.node.slots.slots import Slots
+from bedplate.node.update.offers import Releases
+from bedplate.node.update.ways import ways_to
+from bedplate.release.payload.apply import rebuild_full
+from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release
+
+ALLOWED_BYTES = 120 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """Takes payloads from `releases` into `slots`; `running` is the version that a delta may be made against."""
+
+    slots: Slots
+    releases: Releases | None
+    running: str
+    memory_free: Callable[[], int]
+    say: Callable[[str], None]
+
+    def take_usr(self, release: Release) -> str:
+        """The data of the other slot; how it came, in words. What is there already is not fetched again."""
+        if self.slots.resume_point(release.usr) == len(release.usr.chunks):
+            return "it was there already"
+        return self._take(PartName.USR, release, self._write_usr)
+
+    def take_uki(self, release: Release) -> str:
+        """The UKI, armed; how it came, in words."""
+        whole = len(release.uki.chunks)
+        if self.slots.uki_resume_point(release) == whole:
+            self.slots.install(release, (), first=whole)
+            return "it was there already"
+        return self._take(PartName.UKI, release, self._write_uki)
+
+    def _take(self, name: PartName, release: Release, write: Callable[[Release, Payload], int]) -> str:
+        told: list[str] = []
+        ways = ways_to(
+            release, name, running=self.running, memory_free=self.memory_free(), allowed=ALLOWED_BYTES
+        )
+        for way in ways:
+            self.say(f"Take {way.path}, {way.size} bytes.")
+            try:
+                first = write(release, way)
+            except PeerError as problem:
+                if way.kind is PayloadKind.FULL:
+                    raise
+                self.say(f"It does not apply, so the full payload comes next. {briefly(problem)}")
+                told.append(f"{way.path} did not apply: {problem.brief}")
+                continue
+            rest = f" from chunk {first} on" if first else ""
+            return "; ".join([*told, f"{way.kind} payload of {way.size} bytes{rest}"])
+        raise OurError("A release without a full payload was let through.", details=release.version)
+
+    def _write_usr(self, release: Release, way: Payload) -> int:
+        first = self.slots.resume_point(release.usr)
+        with closing(self._chunks(release, way, first)) as chunks:
+            self.slots.write_usr(release.usr, chunks, first=first)
+        return first
+
+    def _write_uki(self, release: Release, way: Payload) -> int:
+        first = self.slots.uki_resume_point(release)
+        with closing(self._chunks(release, way, first)) as chunks:
+            self.slots.install(release, chunks, first=first)
+        return first
+
+    def _chunks(self, release: Release, way: Payload, first: int) -> Iterator[bytes]:
+        if self.releases is None:
+            raise PeerError("This node belongs to no release repository.")
+        part: Part = release.part(way.part)
+        if way.kind is PayloadKind.DELTA:
+            raise PeerError("This agent takes no deltas.")
+        yield from rebuild_full(self.releases.fetch(way, start=sum(way.frames[:first])), way, part, first=first)
