@@ -1,0 +1,341 @@
+"""GETs over HTTP from servers that nobody trusts: streamed, and with a limit to everything that they could do to us.
+
+An answer may be refused, be slow, never end, lead elsewhere or stop half-way; each is an error of its own. What the
+bytes are worth is for the caller to judge.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Protocol
+from urllib.parse import urljoin, urlsplit
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, HTTPError
+from urllib3.exceptions import TimeoutError as Silence
+
+from bedplate.host.clock import Clock
+from bedplate.model.errors import MachineError, PeerError
+
+PIECE_BYTES = 1 << 16
+MISSING = (403, 404, 410)
+"""A store of objects says 403 of what is not there to those who may not list it."""
+ELSEWHERE = (301, 302, 303, 307, 308)
+UNCHANGED = 304
+WHOLE, PARTIAL = 200, 206
+RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/(?:[0-9]+|\*)", re.ASCII)
+
+
+class NotThere(PeerError):
+    """The server answers, and has nothing under that address: a question like "is there a next one?" ends so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is borne. The head of an answer has `head_seconds` in all, each silence `silence_seconds`.
+
+    A body has to bring `floor_bytes` a second on average of every `floor_seconds` that we wait for it.
+    """
+
+    connect_seconds: float = 10.0
+    silence_seconds: float = 20.0
+    head_seconds: float = 30.0
+    floor_bytes: int = 1024
+    floor_seconds: float = 30.0
+    redirects: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How to get out: proxies by scheme, hosts that are asked directly, and further authorities to trust, in PEM."""
+
+    proxies: Mapping[str, str]
+    direct: tuple[str, ...] = ()
+    authority: str = ""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], *, authority: str = "") -> Route:
+        """As curl reads it: `https_proxy`, `http_proxy`, `no_proxy`, in either case, the lower one first.
+
+        `HTTP_PROXY` in capitals is left out: in a CGI program that is a header of the request (httpoxy.org).
+        """
+        https = environment.get("https_proxy") or environment.get("HTTPS_PROXY") or ""
+        found = {"https": https, "http": environment.get("http_proxy", "")}
+        direct = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+        names = tuple(name.strip().lstrip(".") for name in direct.split(",") if name.strip())
+        return cls({scheme: proxy for scheme, proxy in found.items() if proxy}, names, authority)
+
+    def proxy_for(self, url: str) -> str | None:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if any(name in ("*", host) or host.endswith(f".{name}") for name in self.direct):
+            return None
+        return self.proxies.get(parts.scheme)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer under way. With `unchanged` it is what the ETag stood for, and there are no pieces."""
+
+    pieces: Iterator[bytes]
+    etag: str = ""
+    unchanged: bool = False
+
+
+class Http(Protocol):
+    """Asks servers for bytes."""
+
+    def get(self, url: str, *, most: int, start: int = 0, etag: str = "") -> AbstractContextManager[Reply]:
+        """What `url` holds from byte `start` on, at most `most` bytes of that; the block ends the connection.
+
+        Raises `NotThere` when the server has nothing there, and `PeerError` for anything else that goes wrong, also
+        while the pieces are taken. A server that sends more than `most` bytes is refused when it does, not before
+        what is within them was handed on.
+        """
+        ...
+
+
+class SystemHttp:
+    """Asks over the network, by urllib3. `limit` is told of each piece before it is handed on, so it may wait."""
+
+    def __init__(
+        self,
+        route: Route,
+        clock: Clock,
+        *,
+        limits: Limits = Limits(),
+        limit: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._route, self._clock, self._limits, self._limit = route, clock, limits, limit
+        self._pools: dict[str | None, urllib3.PoolManager] = {}
+
+    @contextmanager
+    def get(self, url: str, *, most: int, start: int = 0, etag: str = "") -> Iterator[Reply]:
+        headers = {"Accept-Encoding": "identity", "User-Agent": "bedplate"}
+        headers |= {"Range": f"bytes={start}-"} if start else {}
+        headers |= {"If-None-Match": etag} if etag else {}
+        answer = self._ask(url, headers)
+        try:
+            if etag and answer.status == UNCHANGED:
+                yield Reply(iter(()), etag, unchanged=True)
+                return
+            skipped = start - _first_byte(url, answer, start)
+            pieces = within(self._pieces(url, answer), url, most=most, skip=skipped)
+            yield Reply(pieces, answer.headers.get("ETag", ""))
+        finally:
+            answer.close()
+
+    def _ask(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        asked = url
+        for _ in range(self._limits.redirects + 1):
+            answer = self._request(asked, headers)
+            if answer.status not in ELSEWHERE:
+                return answer
+            asked = _same_server(asked, answer)
+        raise PeerError(f"{url} redirects without an end.")
+
+    def _request(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        try:
+            return self._pool(url).request(
+                "GET", url, headers=dict(headers), redirect=False, retries=False, preload_content=False
+            )
+        except ConnectTimeoutError as problem:
+            raise unreachable(url, problem) from problem
+        except Silence as problem:
+            raise too_slow(url, str(problem)) from problem
+        except HTTPError as problem:
+            raise unreachable(url, problem) from problem
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        proxy = self._route.proxy_for(url)
+        if proxy not in self._pools:
+            self._pools[proxy] = self._make_pool(proxy)
+        return self._pools[proxy]
+
+    def _make_pool(self, proxy: str | None) -> urllib3.PoolManager:
+        timeout = urllib3.Timeout(connect=self._limits.connect_seconds, read=self._limits.silence_seconds)
+        context = _context(self._route.authority)
+        pool = (
+            urllib3.ProxyManager(proxy, proxy_ssl_context=context, ssl_context=context, timeout=timeout)
+            if proxy
+            else urllib3.PoolManager(ssl_context=context, timeout=timeout)
+        )
+        pool.pool_classes_by_scheme = _pools_with_a_deadline(self._limits.head_seconds)
+        return pool
+
+    def _pieces(self, url: str, answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+        floor = Floor(self._limits)
+        while True:
+            before = self._clock.monotonic()
+            try:
+                piece = answer.read1(PIECE_BYTES)
+            except Silence as problem:
+                raise too_slow(url, f"nothing for {self._limits.silence_seconds:g} s") from problem
+            except HTTPError as problem:
+                raise broken(url, str(problem)) from problem
+            if not piece:
+                return
+            if not floor.holds(len(piece), self._clock.monotonic() - before):
+                raise too_slow(url, f"less than {self._limits.floor_bytes} bytes a second")
+            self._limit(len(piece))
+            yield piece
+
+
+class Floor:
+    """Whether bytes come fast enough, by the time that was spent waiting for them alone."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._bytes, self._seconds = 0, 0.0
+
+    def holds(self, count: int, seconds: float) -> bool:
+        """Count a piece that was waited for; `False` once a whole span of time brought too little."""
+        self._bytes, self._seconds = self._bytes + count, self._seconds + seconds
+        if self._seconds < self._limits.floor_seconds:
+            return True
+        enough = self._bytes >= self._limits.floor_bytes * self._seconds
+        self._bytes, self._seconds = 0, 0.0
+        return enough
+
+
+class RateLimit:
+    """For `SystemHttp(limit=…)`: waits so that no more than so many bytes a second are taken on average."""
+
+    def __init__(self, bytes_per_second: int, clock: Clock) -> None:
+        self._rate, self._clock = bytes_per_second, clock
+        self._free_at = 0.0
+
+    def __call__(self, count: int) -> None:
+        now = self._clock.monotonic()
+        self._free_at = max(now, self._free_at) + count / self._rate
+        self._clock.sleep(self._free_at - now)
+
+
+def within(pieces: Iterator[bytes], url: str, *, most: int, skip: int = 0) -> Iterator[bytes]:
+    """The pieces after the first `skip` bytes; raises `PeerError` when they are more than `most` bytes."""
+    left = most
+    for piece in pieces:
+        rest = piece[skip:] if skip else piece
+        skip -= min(skip, len(piece))
+        if len(rest) > left:
+            yield rest[:left]
+            raise PeerError(
+                f"{url} sends more than it may.",
+                details=f"It was to send no more than {most} bytes.",
+                resolution="The server is broken or hostile: use another one.",
+            )
+        left -= len(rest)
+        if rest:
+            yield rest
+
+
+def too_slow(url: str, details: str) -> PeerError:
+    return PeerError(f"{url} is too slow.", details=details, resolution="Use another mirror, or a faster connection.")
+
+
+def broken(url: str, details: str) -> PeerError:
+    return PeerError(f"{url} broke off.", details=details, resolution="Try again; what was received is not lost.")
+
+
+def led_elsewhere(url: str, target: str) -> PeerError:
+    return PeerError(
+        f"{url} redirects to another server.",
+        details=f"It leads to {target}.",
+        resolution="Name the server that has the files, with its own address.",
+    )
+
+
+def unreachable(url: str, problem: Exception) -> PeerError:
+    return PeerError(
+        f"{url} cannot be reached.",
+        details=f"{type(problem).__name__}: {problem}",
+        resolution="Check the connection, the proxy settings (https_proxy, no_proxy) and the trusted authorities.",
+    )
+
+
+def missing(url: str, status: int) -> NotThere:
+    return NotThere(f"{url} is not there.", details=f"The server answers {status}.")
+
+
+def _first_byte(url: str, answer: urllib3.BaseHTTPResponse, start: int) -> int:
+    """Where the body of the answer begins. A server may ignore that only a part was asked for (RFC 9110, 14.2)."""
+    if answer.status == WHOLE:
+        return 0
+    if answer.status in MISSING:
+        raise missing(url, answer.status)
+    found = RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+    if answer.status == PARTIAL and found and int(found[1]) == start:
+        return start
+    raise PeerError(
+        f"{url} cannot be used.",
+        details=f"The server answers {answer.status} {answer.reason or ''}".rstrip(),
+        resolution="Try again later, or use another mirror.",
+    )
+
+
+def _same_server(url: str, answer: urllib3.BaseHTTPResponse) -> str:
+    target = urljoin(url, answer.headers.get("Location", ""))
+    answer.close()
+    if urlsplit(target)[:2] != urlsplit(url)[:2]:
+        raise led_elsewhere(url, target)
+    return target
+
+
+def _context(authority: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if authority:
+        try:
+            context.load_verify_locations(cadata=authority)
+        except ssl.SSLError as problem:
+            raise MachineError(
+                "The authority that is to be trusted cannot be read.",
+                details=str(problem),
+                resolution="Give certificates in PEM.",
+            ) from problem
+    return context
+
+
+def _pools_with_a_deadline(seconds: float) -> dict[str, type[HTTPConnectionPool]]:
+    """Connections that give the head of an answer so many seconds in all.
+
+    A limit for each read alone would let a server send one byte of it at a time for ever. The timer ends the
+    connection from outside, since the read that waits cannot look at a clock.
+    """
+
+    class Deadline(HTTPConnection):
+        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+            timer = threading.Timer(seconds, self._end)
+            timer.daemon = True
+            timer.start()
+            try:
+                return super().getresponse()
+            except (HTTPException, OSError) as problem:
+                if timer.is_alive():
+                    raise
+                raise Silence(f"the head of its answer takes more than {seconds:g} s") from problem
+            finally:
+                timer.cancel()
+
+        def _end(self) -> None:
+            with suppress(OSError, AttributeError):  # it may be over already
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+    class SecureDeadline(Deadline, HTTPSConnection):
+        pass
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Deadline
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = SecureDeadline
+
+    return {"http": Pool, "https": SecurePool}

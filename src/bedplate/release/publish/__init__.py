@@ -1,0 +1,1 @@
+"""Making and changing a release repository: everything that needs a key."""

@@ -1,0 +1,1 @@
+"""What nodes believe of a repository, and why. Signs nothing."""

@@ -1,0 +1,242 @@
+"""A repository as a node knows it: channels, releases and payloads, from mirrors of which none is believed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from tuf.api.metadata import TargetFile
+
+from bedplate.host.files import write_atomically
+from bedplate.host.http import Http
+from bedplate.model.digests import Sha256
+from bedplate.model.errors import PeerError, UserError
+from bedplate.release.trust.client import Client, Tags
+from bedplate.release.trust.layout import target_file
+from bedplate.release.trust.moment import LONG_AGO, Moment, moment
+from bedplate.release.trust.refusals import ANOTHER, ReleaseWithdrawn, no_mirror
+from bedplate.wire.release import (
+    WITHDRAWN,
+    Channel,
+    Payload,
+    Release,
+    Withdrawn,
+    channel_path,
+    decode,
+    manifest_path,
+)
+
+MOST_DOCUMENT_BYTES = 16 << 20
+SEEN = "seen.json"
+T = TypeVar("T")
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """The newest time that a trusted signer wrote; it is never taken back."""
+
+    made: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is trusted now: of which mirror, until when, by which time."""
+
+    mirror: str
+    root_version: int
+    version: int
+    made: datetime
+    expires: datetime
+    moment: Moment
+
+
+class Repository:
+    """Trust begins with `root`, the root metadata that the image carries, and is kept in `folder`.
+
+    `mirrors` are addresses of the same repository, in the order in which they are asked; one that fails or lies is
+    asked last from then on. `built` is when the image was made, the least that the time can be.
+    """
+
+    def __init__(
+        self,
+        root: bytes,
+        folder: Path,
+        mirrors: Sequence[str],
+        http: Http,
+        now: Callable[[], datetime],
+        *,
+        built: datetime = LONG_AGO,
+        from_bundle: bool = False,
+    ) -> None:
+        if not mirrors:
+            raise UserError("No mirror is named.", resolution="Name at least one address of the repository.")
+        self._root, self._folder, self._http, self._now, self._built = root, folder, http, now, built
+        self._mirrors = [mirror.rstrip("/") for mirror in mirrors]
+        self._from_bundle = from_bundle
+        self._tags: Tags = {}
+        self._client: Client | None = None
+
+    def refresh(self) -> Status:
+        """Ask what is new. Raises `PeerError` when no mirror has anything that can be trusted and is current."""
+        self._client = None
+        return self._trusted(_status)
+
+    @property
+    def status(self) -> Status:
+        return self._trusted(_status)
+
+    def channel(self, name: str) -> Channel:
+        """Where channel `name` ("1.37/stable") points. Raises `UserError` when there is none of that name."""
+        text = self._document(channel_path(name))
+        if text is None:
+            raise UserError(f"The repository has no channel {name}.", resolution="Look at `bedplate release list`.")
+        channel = decode(text, Channel)
+        _require_own(channel.name, name)
+        return channel
+
+    def withdrawn(self) -> Withdrawn:
+        """All versions that are not to be installed."""
+        text = self._document(WITHDRAWN)
+        return decode(text, Withdrawn) if text is not None else Withdrawn()
+
+    def release(self, version: str) -> Release:
+        """The manifest of a version. Raises `ReleaseWithdrawn`, or `UserError` when it was not published."""
+        found = self.withdrawn().find(version)
+        if found is not None:
+            raise ReleaseWithdrawn(version, found.reason)
+        text = self._document(manifest_path(version))
+        if text is None:
+            raise UserError(f"The repository has no release {version}.", resolution="Look at `bedplate release list`.")
+        release = decode(text, Release)
+        _require_own(release.version, version)
+        return release
+
+    def fetch(self, payload: Payload, *, start: int = 0) -> Iterator[bytes]:
+        """The bytes of a payload from `start` on, as they come; never more than it has.
+
+        From the first byte on its digest is judged at the end; from another one on, the caller's own digests have to
+        judge. When a mirror fails, the next one goes on where it stopped.
+        """
+        target = self._trusted(lambda client: client.find(payload.path))
+        if target is None or (target.length, _digest(target)) != (payload.size, payload.sha256):
+            raise PeerError(f"The manifest and the signatures do not agree on {payload.path}.", resolution=ANOTHER)
+        return self._stream(target, start)
+
+    def _stream(self, target: TargetFile, start: int) -> Iterator[bytes]:
+        at, digest, problems = start, hashlib.sha256(), list[PeerError]()
+        for mirror in tuple(self._mirrors):
+            url = f"{mirror}/{target_file(target.path, _digest(target))}"
+            try:
+                with self._http.get(url, most=target.length - at, start=at) as reply:
+                    for piece in reply.pieces:
+                        at += len(piece)
+                        digest.update(piece)
+                        yield piece
+            except PeerError as problem:
+                problems.append(problem)
+                if at == target.length:
+                    break
+            else:
+                if at == target.length:
+                    if not start and digest.hexdigest() != _digest(target):
+                        problems.append(_altered(url))
+                        break
+                    return
+                problems.append(_short(url, at, target.length))
+            self._ask_last(mirror)
+        self._ask_last(mirror)
+        raise no_mirror(problems)
+
+    def _document(self, path: str) -> bytes | None:
+        """The bytes of a small target, judged; `None` when nothing of that name was signed."""
+        target = self._trusted(lambda client: client.find(path))
+        if target is None:
+            return None
+        if target.length > MOST_DOCUMENT_BYTES:
+            raise PeerError(f"{path} is larger than a document can be.", details=f"{target.length} bytes")
+        return b"".join(self._whole(target))
+
+    def _whole(self, target: TargetFile) -> list[bytes]:
+        """All pieces at once; as nothing is handed on before it was judged, every mirror may be tried."""
+        problems = list[PeerError]()
+        for _ in self._mirrors:
+            try:
+                return list(self._stream(target, 0))
+            except PeerError as problem:
+                problems.append(problem)
+        raise problems[0]
+
+    def _trusted(self, question: Callable[[Client], T]) -> T:
+        """The answer by the first mirror that can be trusted with it."""
+        problems = list[PeerError]()
+        for mirror in tuple(self._mirrors):
+            try:
+                return question(self._client_of(mirror))
+            except PeerError as problem:
+                problems.append(problem)
+                self._client = None
+                self._ask_last(mirror)
+        raise no_mirror(problems)
+
+    def _client_of(self, mirror: str) -> Client:
+        if self._client is None or self._client.mirror != mirror:
+            client = Client(
+                mirror,
+                self._root,
+                self._folder,
+                http=self._http,
+                moment=self._moment(),
+                tags=self._tags,
+                from_bundle=self._from_bundle,
+            )
+            client.refresh()
+            self._remember(client)
+            self._client = client
+        return self._client
+
+    def _moment(self) -> Moment:
+        return moment(self._now(), seen=self._seen().made, built=self._built)
+
+    def _seen(self) -> Seen:
+        """An unreadable file counts as none: the image's time still stands, and the next refresh writes it anew."""
+        try:
+            return msgspec.json.decode((self._folder / SEEN).read_bytes(), type=Seen)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return Seen(LONG_AGO)
+
+    def _remember(self, client: Client) -> None:
+        if client.made > self._seen().made:
+            write_atomically(self._folder / SEEN, msgspec.json.encode(Seen(client.made)))
+
+    def _ask_last(self, mirror: str) -> None:
+        self._mirrors.remove(mirror)
+        self._mirrors.append(mirror)
+
+
+def _status(client: Client) -> Status:
+    stamp = client.timestamp
+    return Status(client.mirror, client.root.version, stamp.version, client.made, stamp.expires, client.moment)
+
+
+def _digest(target: TargetFile) -> Sha256:
+    digest = target.hashes.get("sha256")
+    if digest is None:
+        raise PeerError(f"{target.path} is signed without a SHA-256.")
+    return Sha256(digest)
+
+
+def _require_own(said: str, asked: str) -> None:
+    if said != asked:
+        raise PeerError(f"The document of {asked} is that of {said}.", resolution="Tell whoever signs the repository.")
+
+
+def _altered(url: str) -> PeerError:
+    return PeerError(f"{url} is not what was signed: its digest differs.", resolution=ANOTHER)
+
+
+def _short(url: str, at: int, size: int) -> PeerError:
+    return PeerError(f"{url} ended too early.", details=f"{at} of {size} bytes came.", resolution=ANOTHER)

@@ -1,0 +1,221 @@
+"""Publishing: what is shown is whole at every instant, versions never change, channels move forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from bedplate.model.errors import MachineError, PeerError, UserError
+from bedplate.release.publish.changes import begin, promote, publish, withdraw
+from bedplate.release.publish.edit import Edit, carry_out
+from bedplate.release.publish.keys import Keyring, make_keys
+from bedplate.release.publish.shown import read_shown
+from bedplate.release.trust.layout import TIMESTAMP_FILE
+from bedplate.release.trust.refusals import ReleaseWithdrawn
+from bedplate.release.trust.repository import Repository
+from bedplate.testing.clock import START
+from bedplate.testing.http import FakeHttp
+from bedplate.testing.releases import MIRROR, OLDER, VERSION, release_of
+from bedplate.testing.store import MemoryStore, PowerCut
+from bedplate.wire.release import manifest_path
+
+STABLE = "1.37/stable"
+Change = Callable[[Edit], object]
+
+
+class Publisher:
+    """A repository in memory with keys in a folder, and nodes that look at it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.store, self.now = folder, MemoryStore(), START
+        make_keys(folder / "keys")
+        self.keys = Keyring([folder / "keys"])
+        carry_out(begin(self.keys, self.now).seal(self.keys), self.store)
+
+    def edit(self, change: Change) -> Edit:
+        edit = Edit(read_shown(self.store), self.now, self.keys.days)
+        change(edit)
+        return edit
+
+    def do(self, change: Change) -> None:
+        carry_out(self.edit(change).seal(self.keys), self.store)
+
+    def node(self, name: str = "node") -> Repository:
+        http = FakeHttp(lambda url: self.store.files.get(urlsplit(url).path[1:]))
+        root = self.store.files["metadata/1.root.json"]
+        return Repository(root, self.folder / name, [MIRROR], http, lambda: self.now)
+
+
+def publishing(version: str = VERSION, usr: bytes = b"usr" * 5000) -> Change:
+    release, files = release_of(version, usr=usr, uki=b"uki" * 1000)
+    del files[manifest_path(version)]
+    return lambda edit: publish(edit, release, files)
+
+
+def promoting(version: str = VERSION, *, allow_rollback: bool = False) -> Change:
+    return lambda edit: promote(edit, STABLE, version, allow_rollback=allow_rollback)
+
+
+def withdrawing(version: str = VERSION, reason: str = "it eats disks") -> Change:
+    return lambda edit: withdraw(edit, version, reason)
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Publisher:
+    return Publisher(tmp_path)
+
+
+def test_a_node_reads_what_was_published_and_promoted(publisher: Publisher) -> None:
+    publisher.do(publishing())
+    publisher.do(promoting())
+    node = publisher.node()
+    release = node.release(node.channel(STABLE).version)
+    assert b"".join(node.fetch(release.payloads[0])) == b"usr" * 5000
+
+
+def test_an_empty_repository_can_be_trusted(publisher: Publisher) -> None:
+    assert publisher.node().refresh().root_version == 1
+    assert publisher.node().withdrawn().versions == ()
+
+
+def test_a_published_version_never_changes(publisher: Publisher) -> None:
+    publisher.do(publishing())
+    before = dict(publisher.store.files)
+    with pytest.raises(UserError, match=f"{VERSION} is published already"):
+        publisher.do(publishing(usr=b"other" * 5000))
+    assert publisher.store.files == before
+
+
+def test_a_channel_moves_forward_and_remembers(publisher: Publisher) -> None:
+    for version in (OLDER, VERSION):
+        publisher.do(publishing(version))
+        publisher.do(promoting(version))
+    channel = publisher.node().channel(STABLE)
+    assert (channel.version, channel.history) == (VERSION, (OLDER,))
+
+
+def test_a_channel_moves_back_only_on_purpose(publisher: Publisher) -> None:
+    for version in (OLDER, VERSION):
+        publisher.do(publishing(version))
+        publisher.do(promoting(version))
+    with pytest.raises(UserError, match="which is newer than"):
+        publisher.do(promoting(OLDER))
+    publisher.do(promoting(OLDER, allow_rollback=True))
+    assert publisher.node().channel(STABLE).version == OLDER
+
+
+def test_a_channel_that_points_there_already_needs_no_signature(publisher: Publisher) -> None:
+    publisher.do(publishing())
+    publisher.do(promoting())
+    assert publisher.edit(promoting()).actions == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (promoting(OLDER), f"{OLDER} is not published"),
+        (lambda edit: promote(edit, "1.36/stable", VERSION), "cannot point to"),
+        (lambda edit: promote(edit, "stable", VERSION), "cannot point to"),
+        (withdrawing(OLDER), f"{OLDER} is not published"),
+        (withdrawing(reason=" "), "needs a reason"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(publisher: Publisher, change: Change, words: str) -> None:
+    publisher.do(publishing())
+    with pytest.raises(UserError, match=words):
+        publisher.do(change)
+
+
+def test_a_withdrawn_version_is_refused_by_nodes_and_by_channels(publisher: Publisher) -> None:
+    publisher.do(publishing())
+    publisher.do(withdrawing())
+    with pytest.raises(ReleaseWithdrawn, match="it eats disks"):
+        publisher.node().release(VERSION)
+    with pytest.raises(UserError, match="was withdrawn: it eats disks"):
+        publisher.do(promoting())
+    with pytest.raises(UserError, match="was withdrawn at"):
+        publisher.do(withdrawing())
+
+
+def test_files_that_the_manifest_does_not_describe_are_refused(publisher: Publisher) -> None:
+    release, files = release_of(VERSION, usr=b"usr", uki=b"uki")
+    del files[manifest_path(VERSION)]
+    path = release.payloads[0].path
+    with pytest.raises(UserError, match="is not the file that the manifest describes"):
+        publisher.do(lambda edit: publish(edit, release, {**files, path: b"other"}))
+    with pytest.raises(UserError, match="are not those that its manifest names") as caught:
+        publisher.do(lambda edit: publish(edit, release, {"elsewhere/file": b""}))
+    assert f"missing: {path}" in caught.value.details
+    assert "stray: elsewhere/file" in caught.value.details
+
+
+@pytest.mark.parametrize(
+    "change", [publishing(), promoting(OLDER), withdrawing(OLDER)], ids=["publish", "promote", "w"]
+)
+def test_a_power_cut_after_any_write_leaves_a_repository_that_works(publisher: Publisher, change: Change) -> None:
+    publisher.do(publishing(OLDER))
+    before = dict(publisher.store.files)
+    writes = publisher.edit(change).seal(publisher.keys)
+    for power in range(len(writes) + 1):
+        publisher.store = MemoryStore(dict(before), power=power)
+        try:
+            carry_out(writes, publisher.store)
+        except PowerCut:
+            assert publisher.node(f"node-{power}").release(OLDER).version == OLDER
+            publisher.store.power = None
+            publisher.do(change)
+        assert publisher.node(f"again-{power}").refresh().version == 3
+
+
+def test_the_timestamp_is_written_last(publisher: Publisher) -> None:
+    publisher.store.writes.clear()
+    publisher.do(publishing())
+    assert publisher.store.writes.index(TIMESTAMP_FILE) == len(publisher.store.writes) - 1
+
+
+def test_the_plan_names_every_write_with_its_reason_and_writes_nothing(publisher: Publisher) -> None:
+    publisher.store.writes.clear()
+    edit = publisher.edit(publishing())
+    assert [action.name for action in edit.actions][-4:] == [
+        f"Sign {VERSION} version 1",
+        "Sign releases version 2",
+        "Sign snapshot version 2",
+        "Sign timestamp version 2",
+    ]
+    assert all(action.reason for action in edit.actions)
+    assert publisher.store.writes == []
+
+
+def test_keys_that_are_not_here_are_named(publisher: Publisher, tmp_path: Path) -> None:
+    make_keys(tmp_path / "strangers")
+    with pytest.raises(UserError, match="Too few keys of") as caught:
+        publisher.edit(publishing()).seal(Keyring([tmp_path / "strangers"]))
+    assert "not here: " in caught.value.details
+
+
+def test_a_key_file_that_is_gone_is_named(publisher: Publisher) -> None:
+    (publisher.folder / "keys/timestamp-1.pem").unlink()
+    with pytest.raises(MachineError, match=r"file2:timestamp-1\.pem of timestamp cannot be used"):
+        publisher.edit(publishing()).seal(publisher.keys)
+
+
+def test_private_keys_are_for_their_owner_alone(publisher: Publisher) -> None:
+    modes = {path.stat().st_mode & 0o777 for path in (publisher.folder / "keys").iterdir()}
+    assert modes == {0o600}
+
+
+def test_a_clock_behind_the_last_signature_signs_nothing(publisher: Publisher) -> None:
+    publisher.now = START - timedelta(days=1)
+    with pytest.raises(MachineError, match="clock is behind"):
+        publisher.edit(publishing())
+
+
+def test_nothing_is_built_on_what_is_damaged(publisher: Publisher) -> None:
+    publisher.do(publishing())
+    publisher.store.files["metadata/2.releases.json"] += b" "
+    with pytest.raises(PeerError, match=r"metadata/2\.releases\.json of the repository is damaged"):
+        publisher.do(promoting())
