@@ -9,11 +9,11 @@ from pathlib import Path
 from bedplate.host.files import file_sha256
 from bedplate.image.agent import FOLDER, PROGRAM
 from bedplate.image.disk import Verity, fingerprint
-from bedplate.image.gpt import HEAD_BYTES, read_table
 from bedplate.image.lock import versions
 from bedplate.image.manifest import Executable, File, Manifest, Package, Partition
 from bedplate.image.order import ImageOrder
 from bedplate.image.stage import Staged, component_files
+from bedplate.wire.gpt import HEAD_BYTES, read_table
 
 PARTITIONS = {
     "esp": "uki.efi",

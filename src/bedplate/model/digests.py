@@ -8,6 +8,7 @@ from typing import NewType
 
 Sha256 = NewType("Sha256", str)
 """64 lower-case hexadecimal digits (FIPS 180-4)."""
+SHA256_BYTES = 32
 
 
 def sha256(data: bytes) -> Sha256:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from bedplate.cli.image_show import diff_sections, inspection_sections
 from bedplate.cli.sections import WIDTH, size
 from bedplate.host.places import Places
 from bedplate.image.diff import Difference, FileDifference, Kind, Summary, diff
-from bedplate.image.gpt import HEAD_BYTES, read_table
 from bedplate.image.inspect import Share, inspect, tenths
 from bedplate.image.manifest import Executable, File, Manifest, Package, Partition, write_manifest
 from bedplate.image.plan import Found, make_plan
@@ -159,27 +156,6 @@ def test_alike_images_are_said_to_be_alike() -> None:
 )
 def test_sizes_are_told_in_steps_of_a_thousand(count: int, text: str) -> None:
     assert size(count) == text
-
-
-def table_of(label: str, first: int, last: int, identity: uuid.UUID) -> bytes:
-    head = bytearray(HEAD_BYTES)
-    head[512:520] = b"EFI PART"
-    struct.pack_into("<QII", head, 512 + 72, 2, 4, 128)
-    kind = uuid.uuid4().bytes_le
-    entry = kind + identity.bytes_le + struct.pack("<QQQ", first, last, 0) + label.encode("utf-16-le")
-    head[1024 + 128 : 1024 + 128 + len(entry)] = entry
-    return bytes(head)
-
-
-def test_a_partition_table_gives_places_in_bytes() -> None:
-    identity = uuid.UUID(int=5)
-    (found,) = read_table(table_of("usr-a", 2048, 4095, identity))
-    assert (found.label, found.identity, found.start, found.size) == ("usr-a", identity, 1 << 20, 1 << 20)
-
-
-def test_a_disk_without_a_table_is_refused() -> None:
-    with pytest.raises(ValueError, match="no GUID partition table"):
-        read_table(bytes(HEAD_BYTES))
 
 
 def stock(folder: Path) -> Places:

@@ -1,0 +1,84 @@
+"""Which slot runs, and which one may be written."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bedplate.model.errors import MachineError
+from bedplate.wire.gpt import Slice
+from bedplate.wire.verity import identities_of
+
+LABELS = ("usr-a", "usr-b")
+ESP = "esp"
+_USRHASH = re.compile(r"(?:^|\s)usrhash=([0-9a-f]{64})(?:\s|$)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One of the two places for /usr: its data, its hash tree and the signature of the tree's root."""
+
+    data: Slice
+    tree: Slice
+    signature: Slice
+
+    @property
+    def name(self) -> str:
+        return self.data.label
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The slots by what they are for, and the ESP."""
+
+    running: Slot
+    other: Slot
+    esp: Slice
+
+
+def root_hash_of(command_line: str) -> str:
+    """The root hash of the running /usr, from the kernel's command line. `MachineError` when there is none."""
+    found = _USRHASH.search(command_line)
+    if found is None:
+        raise MachineError("This is no Bedplate node: its command line names no usrhash.", details=command_line)
+    return found[1]
+
+
+def layout_of(partitions: Iterable[Slice], root_hash: str) -> Layout:
+    """Slots are told apart by identity alone: the running one carries that of `root_hash`.
+
+    Raises `MachineError` when a partition is missing, and when not exactly one slot runs: then none may be written.
+    """
+    named = {each.label: each for each in partitions}
+    slots = [_slot(named, label) for label in LABELS]
+    wanted = identities_of(root_hash)
+    running = [each for each in slots if (each.data.identity, each.tree.identity) == wanted]
+    if len(running) != 1:
+        raise MachineError(
+            f"{'No slot carries' if not running else 'Both slots carry'} the identity of the running version.",
+            details=_identities(slots, wanted),
+            resolution="The partition table was changed from outside. Delete the machine and make it anew.",
+        )
+    (other,) = (each for each in slots if each is not running[0])
+    return Layout(running[0], other, _partition(named, ESP))
+
+
+def _slot(named: Mapping[str, Slice], label: str) -> Slot:
+    return Slot(*(_partition(named, f"{label}{suffix}") for suffix in ("", "-verity", "-verity-sig")))
+
+
+def _partition(named: Mapping[str, Slice], label: str) -> Slice:
+    if label not in named:
+        raise MachineError(
+            f"The disk has no partition {label}.",
+            details=f"It has {', '.join(sorted(named)) or 'none'}.",
+            resolution="The first boot makes what the image lacks: see the unit systemd-repart in the journal.",
+        )
+    return named[label]
+
+
+def _identities(slots: Iterable[Slot], wanted: tuple[uuid.UUID, uuid.UUID]) -> str:
+    lines = [f"{each.name}: {each.data.identity}, {each.tree.identity}" for each in slots]
+    return "\n".join([*lines, f"running: {wanted[0]}, {wanted[1]}"])

@@ -1,0 +1,59 @@
+"""dm-verity on disk: superblock, shape of the hash tree, and the identities that follow from its root.
+
+The format is that of veritysetup(8), version 1 with SHA-256 and blocks of 4096 bytes, as the kernel documents it:
+https://docs.kernel.org/admin-guide/device-mapper/verity.html and cryptsetup's lib/verity/verity.c.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from dataclasses import dataclass
+
+from bedplate.model.digests import SHA256_BYTES
+
+BLOCK = 4096
+PER_BLOCK = BLOCK // SHA256_BYTES
+MAGIC = b"verity\0\0"
+_FIELDS = struct.Struct("<8sII16s32sIIQH6x256s168x")
+LONGEST_SALT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where the levels of a tree lie: `levels` from the lowest up, each (first block on the device, blocks)."""
+
+    data_blocks: int
+    levels: tuple[tuple[int, int], ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes on the hash device, the superblock's block included."""
+        return BLOCK * (1 + sum(blocks for _, blocks in self.levels))
+
+
+def shape_of(data_blocks: int) -> Shape:
+    """The tree over so many blocks. The highest level, always one block, lies first after the superblock."""
+    counts: list[int] = []
+    below = data_blocks
+    while below > 1 or not counts:
+        below = -(-below // PER_BLOCK)
+        counts.append(below)
+    starts, at = [], 1
+    for count in reversed(counts):
+        starts.append(at)
+        at += count
+    return Shape(data_blocks, tuple(zip(reversed(starts), counts, strict=True)))
+
+
+def superblock(*, data_blocks: int, salt: bytes, identity: uuid.UUID) -> bytes:
+    """The first block of the hash device. ValueError for a salt that does not fit."""
+    if len(salt) > LONGEST_SALT:
+        raise ValueError(f"a salt has at most {LONGEST_SALT} bytes, and this one {len(salt)}")
+    fields = (MAGIC, 1, 1, identity.bytes, b"sha256", BLOCK, BLOCK, data_blocks, len(salt), salt)
+    return _FIELDS.pack(*fields).ljust(BLOCK, b"\0")
+
+
+def identities_of(root_hash: str) -> tuple[uuid.UUID, uuid.UUID]:
+    """The partition UUIDs of data and tree (Discoverable Partitions Specification): the hash's two ends."""
+    return uuid.UUID(hex=root_hash[:32]), uuid.UUID(hex=root_hash[-32:])
