@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bedplate.host.clock import SystemClock
+from bedplate.host.disks import SystemDisks
 from bedplate.host.machine import SystemMachine
 from bedplate.host.links import SystemLinks
 from bedplate.host.peers import SystemPeers
@@ -19,7 +20,8 @@ from bedplate.node.health.gate import Gate
 from bedplate.node.health.gather import Doctor
 from bedplate.node.report.gather import Node
 from bedplate.node.report.watch import watch
-from bedplate.node.settings import Settings, read_settings
+from bedplate.node.settings import Settings, read_settings, release_root
+from bedplate.node.update.main import World, run_agent
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -73,8 +75,13 @@ def say(line: str) -> None:
 
 
 def update() -> int:
-    say("This node belongs to no release repository.")
-    SystemClock().sleep(3600)
+    """Make this node what it is told to become."""
+    chosen, trust = settings(), release_root(Path("/"), credentials())
+    runner = SystemRunner()
+    world = World(
+        host_name(), SystemDisks(runner), SystemPeers(), runner, SystemMachine(), SystemClock(), say
+    )
+    run_agent(world, chosen, trust=trust, credentials=credentials())
     return 0
 
 

@@ -15,7 +15,7 @@ from bedplate.model.verdicts import Finding, Severity, as_lines, fatal
 from bedplate.node.boot import boot_id, counted_path, others_to_boot, running_version
 from bedplate.node.health.facts import Facts
 from bedplate.node.health.rules import judge
-from bedplate.node.health.verdict import RECORD, Verdict
+from bedplate.node.health.verdict import FAILED, RECORD, Verdict
 
 EVERY_SECONDS = 5.0
 BLESS = "/usr/lib/systemd/systemd-bless-boot"
@@ -52,7 +52,8 @@ class Gate:
         The reason lies in /var before the reboot, so that the other version can tell it. Remaining tries are for
         boots that come to no verdict: those that hang or panic. The result is the exit code.
         """
-        write_atomically(self.root / RECORD, msgspec.json.encode(verdict))
+        for name in (RECORD,) if verdict.passed else (RECORD, FAILED):
+            write_atomically(self.root / name, msgspec.json.encode(verdict))
         if verdict.passed:
             self.say(f"{verdict.version} is healthy, {verdict.seconds:.0f} s after it was asked.")
             return 0

@@ -7,6 +7,8 @@ from datetime import datetime
 import msgspec
 
 RECORD = "var/lib/bedplate/update/health.json"
+FAILED = "var/lib/bedplate/update/failed.json"
+"""The last verdict that was bad: the version that runs after it writes its own into the other file."""
 
 
 class Verdict(msgspec.Struct, frozen=True):

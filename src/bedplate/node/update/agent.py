@@ -36,7 +36,7 @@ class Agent:
     hands: Hands
     record: Record
     publish: Callable[[Memory, Facts, Wish, str], None]
-    last_lines: Callable[[], tuple[str, ...]]
+    last_lines: Callable[[Memory], tuple[str, ...]]
     clock: Clock
     say: Callable[[str], None]
     check_seconds: Callable[[], float]
@@ -78,7 +78,7 @@ class Agent:
     def _settle(self, facts: Facts) -> None:
         settled = settle(self.memory, facts)
         if settled != self.memory and settled.failures != self.memory.failures:
-            settled = settle(self.memory, facts, self.last_lines())
+            settled = settle(self.memory, facts, self.last_lines(self.memory))
         self._keep(settled)
 
     def _look(self) -> None:

@@ -38,7 +38,7 @@ class Deed(StrEnum):
 class Facts:
     """The node at one instant. `entries` are what the boot loader lists, its choice first; `boot` is the kernel's id.
 
-    `verdict` is the last one of the health gate, of whatever boot.
+    `verdict` is the last one of the health gate, of whatever boot; `failed` is the last one that was bad.
     """
 
     version: str
@@ -46,7 +46,8 @@ class Facts:
     boot: str
     now: datetime
     entries: tuple[Entry, ...]
-    verdict: Verdict | None
+    verdict: Verdict | None = None
+    failed: Verdict | None = None
 
     @property
     def running(self) -> Entry | None:

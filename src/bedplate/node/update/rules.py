@@ -62,9 +62,9 @@ def _old_runs(memory: Memory, target: Target, facts: Facts, last_lines: tuple[st
 
 
 def _reason(memory: Memory, target: Target, facts: Facts, entry: Entry | None) -> str:
-    verdict = facts.verdict
-    if verdict is not None and verdict.version == target.version and not verdict.passed:
-        return "not healthy: " + "; ".join(verdict.findings)
+    failed = facts.failed
+    if failed is not None and failed.version == target.version and memory.since and failed.at >= memory.since:
+        return "not healthy: " + "; ".join(failed.findings)
     if entry is None:
         return "its UKI is gone from the ESP"
     if entry.left:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from bedplate.model.errors import OurError, PeerError, briefly
 from bedplate.node.slots.slots import Slots
@@ -18,11 +19,15 @@ ALLOWED_BYTES = 120 << 20
 
 @dataclass(frozen=True, slots=True)
 class Taker:
-    """Takes payloads from `releases` into `slots`; `running` is the version that a delta may be made against."""
+    """Takes payloads from `releases` into `slots`; `running` is the version that a delta may be made against.
+
+    A delta lies in `folder` while it is applied.
+    """
 
     slots: Slots
     releases: Releases | None
     running: str
+    folder: Path
     memory_free: Callable[[], int]
     say: Callable[[str], None]
 
