@@ -1,4 +1,4 @@
-"""bedplate-agent: what runs on the node. Each of its duties is a unit of its own."""
+"""bedplate-agent: what runs on the node. Each of its duties is a unit of its own, and loads only what it needs."""
 
 from __future__ import annotations
 
@@ -9,19 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bedplate.host.clock import SystemClock
-from bedplate.host.disks import SystemDisks
-from bedplate.host.machine import SystemMachine
-from bedplate.host.links import SystemLinks
 from bedplate.host.peers import SystemPeers
 from bedplate.host.run import SystemRunner
 from bedplate.model.errors import BedplateError
-from bedplate.node.apiserver import OwnNode
-from bedplate.node.health.gate import Gate
-from bedplate.node.health.gather import Doctor
-from bedplate.node.report.gather import Node
-from bedplate.node.report.watch import watch
-from bedplate.node.settings import Settings, read_settings, release_root
-from bedplate.node.update.main import World, run_agent
+
+ROOT = Path("/")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,6 +31,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def report() -> int:
     """Tell on the console why the node does not join."""
+    from bedplate.host.links import SystemLinks  # noqa: PLC0415 — see above
+    from bedplate.node.report.gather import Node  # noqa: PLC0415
+    from bedplate.node.report.watch import watch  # noqa: PLC0415
+
     clock = SystemClock()
     node = Node(host_name(), SystemLinks(), SystemPeers(), SystemRunner(), clock)
     watch(node.gather, say, clock)
@@ -47,15 +43,31 @@ def report() -> int:
 
 def health() -> int:
     """Judge the version that runs; the boot loader learns the verdict from whether this ends well."""
-    wanted = settings().health
+    from bedplate.host.machine import SystemMachine  # noqa: PLC0415
+    from bedplate.node.apiserver import OwnNode  # noqa: PLC0415
+    from bedplate.node.health.gate import Gate  # noqa: PLC0415
+    from bedplate.node.health.gather import Doctor  # noqa: PLC0415
+    from bedplate.node.settings import read_settings  # noqa: PLC0415
+
+    wanted = read_settings(ROOT, credentials()).health
     peers, runner = SystemPeers(), SystemRunner()
     doctor = Doctor(OwnNode(host_name(), peers), peers, runner, SystemMachine(), wanted.probes)
     gate = Gate(doctor.gather, say, runner, SystemClock(), wanted.seconds)
     return gate.conclude(gate.judge())
 
 
-def settings() -> Settings:
-    return read_settings(Path("/"), credentials())
+def update() -> int:
+    """Make this node what it is told to become."""
+    from bedplate.host.disks import SystemDisks  # noqa: PLC0415
+    from bedplate.host.machine import SystemMachine  # noqa: PLC0415
+    from bedplate.node.settings import read_settings, release_root  # noqa: PLC0415
+    from bedplate.node.update.main import World, run_agent  # noqa: PLC0415
+
+    settings, trust = read_settings(ROOT, credentials()), release_root(ROOT, credentials())
+    runner = SystemRunner()
+    world = World(host_name(), SystemDisks(runner), SystemPeers(), runner, SystemMachine(), SystemClock(), say)
+    run_agent(world, settings, trust=trust, credentials=credentials())
+    return 0
 
 
 def credentials() -> Path | None:
@@ -72,17 +84,6 @@ def host_name() -> str:
 def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-
-
-def update() -> int:
-    """Make this node what it is told to become."""
-    chosen, trust = settings(), release_root(Path("/"), credentials())
-    runner = SystemRunner()
-    world = World(
-        host_name(), SystemDisks(runner), SystemPeers(), runner, SystemMachine(), SystemClock(), say
-    )
-    run_agent(world, chosen, trust=trust, credentials=credentials())
-    return 0
 
 
 DUTIES: Mapping[str, Callable[[], int]] = {"report": report, "health": health, "update": update}
