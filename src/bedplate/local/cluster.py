@@ -28,6 +28,7 @@ from bedplate.local.kubectl import Kubectl
 from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.oci import Image
 from bedplate.local.pki import ensure_pki
+from bedplate.local.releases import releases_process
 from bedplate.local.setup import api_client, wait_ready, write_admin_kubeconfigs, write_kubeconfigs
 from bedplate.model.errors import OurError, UserError
 from bedplate.model.plans import Action, Verb
@@ -46,7 +47,8 @@ class ClusterOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     `programs` are by tool name; `manifests` is the folder of add-ons; `debian` a Debian tree that has nft;
     `image` the folder of the node image that new machines get, `firmware` a cache of firmware variables.
-    `kubernetes` and `coredns` are versions, with which images are tagged. With `foreign`, the control plane is
+    `releases` is the folder of a release repository that is served to the machines, `agent` the settings of their agent
+    (TOML). `kubernetes` and `coredns` are versions, with which images are tagged. With `foreign`, the control plane is
     somebody else's, and none of ours is started.
     """
 
@@ -63,6 +65,8 @@ class ClusterOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     api_port: int = API_PORT
     registry_port: int = REGISTRY_RELAY
     foreign: Foreign | None = None
+    releases: Path | None = None
+    agent: str = ""
 
     @property
     def server(self) -> str:
@@ -230,6 +234,8 @@ def _start(folder: Path, order: ClusterOrder, clock: Clock) -> Cluster:
     registry.write_registry_config(folder)
     relays = {order.registry_port: f"{GATEWAY}:{REGISTRY_PORT}"}
     specs = [registry.registry_process(folder)]
+    if order.releases:
+        specs.append(releases_process(folder, order.releases, python=Path(sys.executable)))
     if plane:
         write_kubeconfigs(plane, cluster=order.name)
         write_admin_kubeconfigs(plane.pki, folder, cluster=order.name, relay=order.server)

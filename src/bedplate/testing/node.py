@@ -336,8 +336,8 @@ class FakeNode:
         taker = Taker(slots, self.releases, running, self.folder, lambda: 1 << 30, self.said.append)  # type: ignore[arg-type] # a stand-in
         hands = Hands(slots, taker, self.leave, FakeRunner(self._act), self.folder, record.write, self.said.append)  # type: ignore[arg-type] # likewise
 
-        def publish(memory: Memory, facts: Facts, wish: Wish, doing: str) -> None:
-            self.status = status_of(memory, facts, wish, doing, "")
+        def publish(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool) -> None:
+            self.status = status_of(memory, facts, wish, doing, busy=busy, clock="")
 
         def gather() -> Facts:
             now = self.clock.now()

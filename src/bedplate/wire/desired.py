@@ -49,7 +49,8 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node tells of its updates. `doing` is its next step or what it waits for, in words.
+    """What a node tells of its updates. `doing` is its next step or what it waits for, in words, having looked at the
+    wish of the request `asked`; `busy` is that it is not done with that.
 
     `other` is the version in the other slot that the boot loader could start, or empty. `clock` says so when the
     time is not known to be right and the latest time ever seen stands in.
@@ -60,8 +61,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
     target: str = ""
     doing: str = ""
+    busy: bool = False
     other: str = ""
     pinned: bool = False
+    asked: str = ""
     clock: str = ""
     failures: tuple[Failed, ...] = ()
     history: tuple[Line, ...] = ()

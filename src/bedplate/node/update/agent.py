@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bedplate.host.clock import Clock
 from bedplate.model.errors import MachineError, PeerError, UserError, briefly
@@ -22,12 +23,18 @@ FIRST_PAUSE, LONGEST_PAUSE = 15.0, 900.0
 """Seconds after a step that failed; twice as many after each further one."""
 
 
+class Publish(Protocol):
+    """Tells the outside what is being done or waited for, in words; `busy` is that it is not over."""
+
+    def __call__(self, memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool) -> None: ...
+
+
 @dataclass(slots=True)
 class Agent:
     """One run of the agent, under its lock.
 
-    `gather` gives the facts, `offer` what a wish comes to; `last_lines` what the boot before wrote last. `publish` tells
-    the memory and what is being done or waited for, in words. `check_seconds` is between two looks at the repository.
+    `gather` gives the facts, `offer` what a wish comes to; `last_lines` what the boot before wrote last.
+    `check_seconds` is between two looks at the repository.
     """
 
     gather: Callable[[], Facts]
@@ -35,7 +42,7 @@ class Agent:
     offer: Callable[[Wish], Offer]
     hands: Hands
     record: Record
-    publish: Callable[[Memory, Facts, Wish, str], None]
+    publish: Publish
     last_lines: Callable[[Memory], tuple[str, ...]]
     clock: Clock
     say: Callable[[str], None]
@@ -103,7 +110,8 @@ class Agent:
         if doing != self.said:
             self.say(f"{self.memory.state}. {doing[:1].upper()}{doing[1:]}.")
             self.said = doing
-        self.publish(self.memory, facts, self.wish, doing)
+        busy = step.deed is not Deed.WAIT or not self.memory.resting
+        self.publish(self.memory, facts, self.wish, doing, busy=busy)
 
     def _stumble(self, problem: PeerError | MachineError | UserError) -> float:
         """A step that failed is taken again later; the first time it is told, and kept in the history."""

@@ -80,8 +80,9 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
     )
     publisher = Publisher(node, folder)
 
-    def publish(memory: Memory, facts: Facts, wish: Wish, doing: str) -> None:
-        publisher.publish(status_of(memory, facts, wish, doing, _clock(world, releases)))
+    def publish(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool) -> None:
+        clock = _clock(world, releases)
+        publisher.publish(status_of(memory, facts, wish, doing, busy=busy, clock=clock))
 
     def gather() -> Facts:
         verdict, failed = (_verdict(world.root / name) for name in (VERDICT, FAILED))

@@ -18,7 +18,7 @@ SHOWN_HISTORY, SHOWN_FAILURES, SHOWN_LINES, LINE_LENGTH = 30, 5, 20, 200
 """An object's annotations may have 256 KiB in all, and every watcher of the node gets them."""
 
 
-def status_of(memory: Memory, facts: Facts, wish: Wish, doing: str, clock: str) -> Status:
+def status_of(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool, clock: str) -> Status:
     """The state in plain values, cut to what an annotation may hold."""
     whole = [each.version for each in facts.others if each.left != 0]
     target = memory.target
@@ -28,8 +28,10 @@ def status_of(memory: Memory, facts: Facts, wish: Wish, doing: str, clock: str) 
         since=memory.since,
         target=target.version if target and not memory.resting else "",
         doing=doing,
+        busy=busy,
         other=whole[0] if whole else "",
         pinned=wish.pinned,
+        asked=wish.asked,
         clock=clock,
         failures=tuple(
             Failed(
