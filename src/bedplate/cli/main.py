@@ -14,7 +14,7 @@ from typing import Annotated, TextIO
 import typer
 from typer.main import get_command
 
-from bedplate.cli import cluster, components, image, node, nodepool, preflight, tour
+from bedplate.cli import cluster, components, image, node, nodepool, preflight, release, tour
 from bedplate.cli.context import places
 from bedplate.host.clock import SystemClock
 from bedplate.host.files import write_atomically
@@ -41,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(components.app, name="components")
 app.add_typer(image.app, name="image")
+app.add_typer(release.app, name="release")
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(nodepool.app, name="nodepool")
 app.add_typer(node.app, name="node")

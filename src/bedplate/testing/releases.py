@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -88,6 +89,14 @@ def release_of(version: str, *, usr: bytes, uki: bytes) -> tuple[Release, dict[s
         ),
     )
     return release, {**files, manifest_path(version): encode(release)}
+
+
+def prepared_release(folder: Path, version: str, *, usr: bytes = b"usr" * 5000, uki: bytes = b"uki" * 1000) -> Path:
+    """A folder with a release ready to be published."""
+    folder.mkdir(parents=True)
+    for path, data in release_of(version, usr=usr, uki=uki)[1].items():
+        (folder / path.rpartition("/")[2]).write_bytes(data)
+    return folder
 
 
 def part_of(data: bytes) -> Part:

@@ -1,0 +1,74 @@
+"""What all commands of `bedplate release` share: where the repository and its keys are, and how a change is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from bedplate.cli.context import places
+from bedplate.cli.output import OutputFormat, emit
+from bedplate.host.clock import SystemClock
+from bedplate.host.locks import alone
+from bedplate.model.plans import Action, Verb
+from bedplate.release.publish.edit import Edit, carry_out
+from bedplate.release.publish.keys import Keyring
+from bedplate.release.publish.shown import read_shown
+from bedplate.release.publish.store import FolderStore
+
+RepositoryOption = Annotated[
+    Path | None,
+    typer.Option("--repository", envvar="BEDPLATE_REPOSITORY", help="Its folder; default: one in the state folder."),
+]
+KeysOption = Annotated[
+    list[Path] | None,
+    typer.Option("--keys", help="A folder with release keys; more than once for several."),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")]
+Change = Callable[[Edit], object]
+
+
+class PlannedAction(msgspec.Struct, frozen=True):
+    """One step of a change and its reason; all that is signed is written, and the timestamp last."""
+
+    action: str
+    verb: Verb
+    reason: str
+
+
+def repository_folder(chosen: Path | None) -> Path:
+    return chosen or places().state / "release/repository"
+
+
+def key_folders(chosen: list[Path] | None) -> list[Path]:
+    return chosen or [places().state / "release/keys"]
+
+
+def store_of(chosen: Path | None) -> FolderStore:
+    return FolderStore(repository_folder(chosen))
+
+
+def change(
+    make: Change, *, repository: Path | None, keys: list[Path] | None, dry_run: bool, output: OutputFormat
+) -> None:
+    """Plan a change of what the repository shows, print the plan, and carry it out unless it is a dry run.
+
+    A dry run needs no keys.
+    """
+    store = store_of(repository)
+    with alone(store.folder.with_name(f".{store.folder.name}.lock"), doing="changing the release repository"):
+        keyring = Keyring([] if dry_run else key_folders(keys))
+        edit = Edit(read_shown(store), SystemClock().now(), keyring.days)
+        make(edit)
+        if not dry_run:
+            carry_out(edit.seal(keyring), store)
+    emit_plan(edit.actions, output=output)
+
+
+def emit_plan(actions: tuple[Action, ...], *, output: OutputFormat) -> None:
+    nothing = (Action("Change nothing", Verb.SKIP, "it is so already"),)
+    rows = [PlannedAction(each.name, each.verb, each.reason) for each in actions or nothing]
+    emit(rows, output=output)

@@ -1,0 +1,105 @@
+"""`bedplate release` as people type it, on a repository and keys of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bedplate.cli.main import main
+from bedplate.testing.releases import OLDER, VERSION, prepared_release
+
+STABLE = "1.37/stable"
+
+
+class Desk:
+    """Where somebody publishes from."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.capsys = folder, capsys
+        self.repository, self.keys = folder / "repository", folder / "keys"
+
+    def run(self, verb: str, *words: str, keys: bool = True) -> int:
+        where = ["--repository", str(self.repository)] + (["--keys", str(self.keys)] if keys else [])
+        return main(["release", verb, *words, *where])
+
+    def says(self, verb: str, *words: str, keys: bool = True) -> str:
+        code = self.run(verb, *words, keys=keys)
+        out, err = self.capsys.readouterr()
+        assert code == 0, err
+        return out
+
+    def fails(self, verb: str, *words: str, keys: bool = True) -> str:
+        code = self.run(verb, *words, keys=keys)
+        assert code != 0
+        return self.capsys.readouterr().err
+
+    def tells(self, verb: str, *words: str) -> Any:
+        return json.loads(self.says(verb, *words, "--output", "json", keys=False))
+
+    def files(self) -> set[str]:
+        return {str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
+    desk = Desk(tmp_path, capsys)
+    for version in (OLDER, VERSION):
+        prepared_release(tmp_path / version, version)
+    desk.says("init")
+    return desk
+
+
+def publish(desk: Desk, version: str) -> None:
+    desk.says("publish", str(desk.folder / version))
+
+
+def test_a_release_goes_from_a_folder_to_a_channel(desk: Desk) -> None:
+    publish(desk, OLDER)
+    publish(desk, VERSION)
+    desk.says("promote", VERSION, STABLE)
+    rows = desk.tells("list")
+    assert [(row["version"], row["channels"]) for row in rows] == [(VERSION, [STABLE]), (OLDER, [])]
+    assert f"{VERSION}  {STABLE}" in desk.says("list", keys=False)
+
+
+def test_a_withdrawn_version_says_why_in_the_list(desk: Desk) -> None:
+    publish(desk, VERSION)
+    desk.says("withdraw", VERSION, "--reason", "it eats disks")
+    assert desk.tells("list")[0]["withdrawn"] == "it eats disks"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("publish", VERSION), ("promote", OLDER, STABLE), ("withdraw", OLDER, "--reason", "x"), ("refresh", "channels")],
+    ids=lambda words: words[0],
+)
+def test_a_dry_run_prints_the_same_plan_without_keys_and_changes_nothing(desk: Desk, words: tuple[str, ...]) -> None:
+    publish(desk, OLDER)
+    real = tuple(str(desk.folder / VERSION) if word == VERSION else word for word in words)
+    before = desk.files()
+    planned = desk.says(*real, "--dry-run", keys=False)
+    assert desk.files() == before
+    assert planned == desk.says(*real)
+    assert "Sign timestamp" in planned
+
+
+def test_a_change_that_is_none_says_so(desk: Desk) -> None:
+    publish(desk, VERSION)
+    desk.says("promote", VERSION, STABLE)
+    assert "it is so already" in desk.says("promote", VERSION, STABLE)
+
+
+def test_a_repository_is_begun_once(desk: Desk) -> None:
+    assert "is a release repository already" in desk.fails("init")
+
+
+def test_a_folder_without_a_release_is_refused(desk: Desk) -> None:
+    assert "holds no release" in desk.fails("publish", str(desk.folder / "keys"))
+
+
+def test_what_is_no_repository_is_refused(desk: Desk) -> None:
+    desk.repository = desk.folder / "elsewhere"
+    assert "There is no release repository" in desk.fails("list", keys=False)
