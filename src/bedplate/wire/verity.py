@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass
 
 from bedplate.model.digests import SHA256_BYTES
+from bedplate.model.reading import ReadAt
 
 BLOCK = 4096
 PER_BLOCK = BLOCK // SHA256_BYTES
@@ -52,6 +53,27 @@ def superblock(*, data_blocks: int, salt: bytes, identity: uuid.UUID) -> bytes:
         raise ValueError(f"a salt has at most {LONGEST_SALT} bytes, and this one {len(salt)}")
     fields = (MAGIC, 1, 1, identity.bytes, b"sha256", BLOCK, BLOCK, data_blocks, len(salt), salt)
     return _FIELDS.pack(*fields).ljust(BLOCK, b"\0")
+
+
+@dataclass(frozen=True, slots=True)
+class Superblock:
+    """What the first block of a hash device says."""
+
+    data_bytes: int
+    salt: bytes
+    identity: uuid.UUID
+
+
+def read_superblock(device: ReadAt) -> Superblock | None:
+    """None for a device without one, or with one of another form than ours."""
+    raw = device.read_at(0, _FIELDS.size)
+    if len(raw) < _FIELDS.size:
+        return None
+    magic, version, kind, identity, name, data, tree, blocks, length, salt = _FIELDS.unpack(raw)
+    form = (magic, version, kind, name.rstrip(b"\0"), data, tree)
+    if form != (MAGIC, 1, 1, b"sha256", BLOCK, BLOCK) or length > LONGEST_SALT:
+        return None
+    return Superblock(blocks * BLOCK, salt[:length], uuid.UUID(bytes=identity))
 
 
 def identities_of(root_hash: str) -> tuple[uuid.UUID, uuid.UUID]:

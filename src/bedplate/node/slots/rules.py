@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bedplate.model.errors import MachineError
+from bedplate.node.slots.loader import Entry
 from bedplate.wire.gpt import Slice
+from bedplate.wire.uki import root_hash_in
 from bedplate.wire.verity import identities_of
 
 LABELS = ("usr-a", "usr-b")
 ESP = "esp"
-_USRHASH = re.compile(r"(?:^|\s)usrhash=([0-9a-f]{64})(?:\s|$)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,10 @@ class Slot:
     def name(self) -> str:
         return self.data.label
 
+    @property
+    def identities(self) -> tuple[uuid.UUID, uuid.UUID]:
+        return self.data.identity, self.tree.identity
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -40,10 +44,10 @@ class Layout:
 
 def root_hash_of(command_line: str) -> str:
     """The root hash of the running /usr, from the kernel's command line. `MachineError` when there is none."""
-    found = _USRHASH.search(command_line)
+    found = root_hash_in(command_line)
     if found is None:
         raise MachineError("This is no Bedplate node: its command line names no usrhash.", details=command_line)
-    return found[1]
+    return found
 
 
 def layout_of(partitions: Iterable[Slice], root_hash: str) -> Layout:
@@ -54,7 +58,7 @@ def layout_of(partitions: Iterable[Slice], root_hash: str) -> Layout:
     named = {each.label: each for each in partitions}
     slots = [_slot(named, label) for label in LABELS]
     wanted = identities_of(root_hash)
-    running = [each for each in slots if (each.data.identity, each.tree.identity) == wanted]
+    running = [each for each in slots if each.identities == wanted]
     if len(running) != 1:
         raise MachineError(
             f"{'No slot carries' if not running else 'Both slots carry'} the identity of the running version.",
@@ -63,6 +67,28 @@ def layout_of(partitions: Iterable[Slice], root_hash: str) -> Layout:
         )
     (other,) = (each for each in slots if each is not running[0])
     return Layout(running[0], other, _partition(named, ESP))
+
+
+def fallback_of(entries: Iterable[Entry], root_hash: str) -> Entry:
+    """The UKI that stays while the other slot is written. `MachineError` when none may be relied on.
+
+    Where a renaming was cut short there are several; the one without tries is taken, or that with the fewest.
+    """
+    own = [each for each in entries if each.root_hash == root_hash]
+    if not own:
+        raise MachineError(
+            "The ESP has no UKI of the running version.",
+            details="To write the other slot now could leave nothing that boots.",
+            resolution="Make the machine anew from its image.",
+        )
+    keep = min(own, key=lambda each: -1 if each.left is None else each.left)
+    if not keep.is_proven:
+        raise MachineError(
+            "The running version has not proven itself yet, so the one before it stays.",
+            details=f"The loader counts its tries: {keep.file}.",
+            resolution="The health checks decide: see `bedplate node status`.",
+        )
+    return keep
 
 
 def _slot(named: Mapping[str, Slice], label: str) -> Slot:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 from bedplate.host.disks import Disks
+from bedplate.model.errors import MachineError, OurError, PeerError, UserError
 from bedplate.model.reading import ReadAt
-from bedplate.node.slots.loader import Entry
-from bedplate.node.slots.plan import Planned
-from bedplate.node.slots.rules import Layout
+from bedplate.node.slots import esp, writer
+from bedplate.node.slots.loader import Entry, choice, file_name
+from bedplate.node.slots.plan import Facts, Planned, Wanted, make_plan
+from bedplate.node.slots.rules import Layout, fallback_of, layout_of
+from bedplate.node.slots.verity import make_tree
+from bedplate.wire.gpt import BadTable, Slice, Table, read_disk, with_identities, writes
 from bedplate.wire.release import Part, Release
+from bedplate.wire.verity import identities_of, read_superblock
 
 TRIES = 3
 
@@ -18,71 +24,270 @@ TRIES = 3
 class Slots:
     """All methods raise `MachineError` for what the disk does, and leave a node that boots.
 
-    `root_hash` is that of the running /usr (`rules.root_hash_of` the command line), `version` its IMAGE_VERSION.
+    `root_hash` is that of the running /usr (`rules.root_hash_of` the command line).
     """
 
-    def __init__(self, disks: Disks, *, root_hash: str, version: str) -> None:
+    def __init__(self, disks: Disks, *, root_hash: str) -> None:
         self.disks = disks
         self.root_hash = root_hash
-        self.version = version
 
     def layout(self) -> Layout:
         """Which slot runs and which is the other. `MachineError` unless exactly one slot runs."""
-        raise NotImplementedError
+        return layout_of(self._table().slices, self.root_hash)
 
     def entries(self) -> tuple[Entry, ...]:
         """What the loader would list now, its choice first."""
-        raise NotImplementedError
+        return self._inventory(self.layout().esp).entries
 
     def plan(self, release: Release) -> tuple[Planned, ...]:
         """The steps to that release with their reasons, in order; reads the slot, changes nothing."""
-        raise NotImplementedError
+        layout = self.layout()
+        found = self._inventory(layout.esp)
+        listed = {each.file for each in found.entries}
+        facts = Facts(
+            slot=layout.other.name,
+            running=self.root_hash,
+            entries=found.entries,
+            leftovers=tuple(each.name for each in found.names if each.name not in listed),
+            there=self.resume_point(release.usr),
+            chunks=len(release.usr.chunks),
+            identified=layout.other.identities == identities_of(release.verity.root_hash),
+        )
+        return make_plan(facts, Wanted(release.version, release.verity.root_hash))
 
     def clear(self) -> None:
-        """Leave no UKI on the ESP but that of what runs, and only if that is whole; remove leftovers."""
-        raise NotImplementedError
+        """Leave no UKI on the ESP but that of what runs, and only if that is whole; remove leftovers.
+
+        Raises `MachineError` when what runs has no whole UKI, or has not proven itself: then the other one may be
+        the only one that boots.
+        """
+        part = self.layout().esp
+        found = self._inventory(part)
+        keep = fallback_of(found.entries, self.root_hash)
+        self._remove(part, keep.file, {each.name for each in found.names} - {keep.file})
+        self._require_cleared(self._inventory(part).entries)
 
     def resume_point(self, part: Part) -> int:
         """How many leading chunks of the part the other slot has already."""
-        raise NotImplementedError
+        with self.disks.partition(self.layout().other.data) as device:
+            return writer.leading_chunks(part, device)
 
     def write_usr(self, part: Part, chunks: Iterable[bytes], *, first: int = 0) -> None:
-        """Write chunks from number `first` on into the other slot, read each back, flush; then check the whole part.
+        """Write chunks from number `first` on into the other slot, each flushed and read back.
 
         Refuses (`OurError`) while the loader could choose anything but what runs.
         """
-        raise NotImplementedError
+        layout = self.layout()
+        self._require_cleared(self._inventory(layout.esp).entries)
+        with self.disks.partition(layout.other.data, exclusive=True) as device:
+            writer.write_chunks(part, chunks, device, first=first)
 
     @contextmanager
     def base(self, size: int) -> Iterator[ReadAt]:
-        """The first `size` bytes of the running slot's data, to make a delta's result of."""
-        raise NotImplementedError
+        """The running slot's data, to make a delta's result of. `MachineError` when it has not `size` bytes."""
+        with self.disks.partition(self.layout().running.data) as device:
+            writer.require_room(size, device, "usr")
+            yield device
 
     def seal(self, release: Release) -> None:
         """Make and write the hash tree of the other slot and its signature. `PeerError` when the root differs."""
-        raise NotImplementedError
+        layout = self.layout()
+        self._require_cleared(self._inventory(layout.esp).entries)
+        verity = release.verity
+        with self.disks.partition(layout.other.data) as data:
+            writer.require_room(release.usr.size, data, "usr")
+            try:
+                salt, identity = bytes.fromhex(verity.salt), uuid.UUID(verity.uuid)
+                tree = make_tree(data, release.usr.size, salt=salt, identity=identity)
+            except ValueError as problem:
+                raise _unusable(release, str(problem)) from problem
+        if tree.root_hash != verity.root_hash:
+            raise _unusable(
+                release, f"The root of its hash tree is {tree.root_hash}, and {verity.root_hash} is signed."
+            )
+        for part, content in ((layout.other.tree, tree.image), (layout.other.signature, verity.signature)):
+            with self.disks.partition(part, exclusive=True) as device:
+                writer.require_room(len(content), device, part.label)
+                writer.write_checked(device, 0, content)
 
     def identify(self, release: Release) -> None:
         """Give the other slot's partitions the UUIDs of that root hash: in both copies of the table, one by one."""
-        raise NotImplementedError
+        table = self._table()
+        layout = layout_of(table.slices, self.root_hash)
+        self._require_cleared(self._inventory(layout.esp).entries)
+        if release.verity.root_hash == self.root_hash:
+            raise UserError(f"{release.version} is what runs, so it cannot be in the other slot as well.")
+        labels = (layout.other.data.label, layout.other.tree.label)
+        identities = dict(zip(labels, identities_of(release.verity.root_hash), strict=True))
+        with self.disks.disk() as disk:
+            try:
+                halves = writes(with_identities(table, identities), disk.size)
+            except (ValueError, KeyError) as problem:
+                raise _bad_table(str(problem)) from problem
+            for half in halves:
+                for each in half:
+                    disk.write_at(each.offset, each.data)
+                disk.flush()
+                if any(disk.read_at(each.offset, len(each.data)) != each.data for each in half):
+                    raise _bad_table("It is not as it was written.")
 
     def uki_resume_point(self, release: Release) -> int:
         """How many leading chunks of the release's UKI are on the ESP already, not armed."""
-        raise NotImplementedError
+        with self.disks.esp(self.layout().esp) as mounted:
+            return esp.chunks_there(mounted, file_name(release.version, left=TRIES), release.uki)
 
-    def install(self, release: Release, chunks: Iterable[bytes], *, first: int = 0, tries: int = TRIES) -> None:
-        """Write the UKI, read it back, and make the loader choose it for `tries` boots."""
-        raise NotImplementedError
+    def install(self, release: Release, chunks: Iterable[bytes], *, first: int = 0) -> None:
+        """Write the UKI from chunk `first` on, read it back, and make the loader choose it, for TRIES boots.
+
+        An older version than the running one is chosen only once that is set back, as by `choose_other`. Refuses
+        (`OurError`) when the other slot has not the identity of this release.
+        """
+        layout = self.layout()
+        if layout.other.identities != identities_of(release.verity.root_hash):
+            raise OurError(f"{layout.other.name} has not the identity of {release.version}.")
+        entries = self._inventory(layout.esp).entries
+        self._require_cleared(entries)
+        file = file_name(release.version, left=TRIES)
+        if first == 0:
+            self._remove(layout.esp, self._running(entries).file, {file})
+        with self.disks.esp(layout.esp) as mounted:
+            esp.write_disarmed(mounted, file, release.uki, chunks, first=first)
+        self._arm(layout.esp, file)
+        self._prefer(layout.esp, release.verity.root_hash)
 
     @contextmanager
     def base_uki(self) -> Iterator[ReadAt]:
-        """The running version's UKI."""
-        raise NotImplementedError
+        """The running version's UKI, to make a delta's result of."""
+        part = self.layout().esp
+        with self.disks.partition(part) as device:
+            found = esp.look(device)
+            yield found.volume.file(found.named(self._running(found.entries).file))
 
     def bless(self) -> None:
-        """Make the running version's UKI one without tries. Does nothing when it is."""
-        raise NotImplementedError
+        """Make the running version's UKI one without tries. Does nothing when it is.
+
+        It is copied, and the counted name goes after that: systemd-bless-boot renames, which on FAT may lose it.
+        """
+        part = self.layout().esp
+        own = [each for each in self._inventory(part).entries if each.root_hash == self.root_hash]
+        running = next((each for each in own if each.left is None), None) or self._running(own)
+        kept = file_name(running.stem)
+        if running.left is not None:
+            self._copy(part, running, kept)
+        self._remove(part, kept, {each.file for each in own} - {kept})
 
     def choose_other(self) -> None:
-        """Make the loader choose the other slot's version, if that is complete; what runs stays as a fallback."""
-        raise NotImplementedError
+        """Make the loader choose the other slot's version, which gets new tries if it had used them up.
+
+        What runs is set back to `+0` and stays as a fallback. Raises `UserError` when there is no other version, or
+        it is not complete.
+        """
+        layout = self.layout()
+        entries = self._inventory(layout.esp).entries
+        other = next((each for each in entries if each.root_hash != self.root_hash), None)
+        if other is None or layout.other.identities != identities_of(other.root_hash):
+            raise UserError(
+                "There is no other version to go back to.", resolution="`bedplate node update` fetches one."
+            )
+        self._require_sound(layout, other)
+        if other.left == 0:
+            self._replace(layout.esp, other, file_name(other.stem, left=TRIES))
+        self._prefer(layout.esp, other.root_hash)
+
+    def _prefer(self, part: Slice, root_hash: str) -> None:
+        """Set what runs back to a name that the loader takes last, if it would choose that before `root_hash`."""
+        entries = self._inventory(part).entries
+        chosen = choice(entries)
+        if chosen and chosen.root_hash != root_hash:
+            self._replace(part, chosen, file_name(chosen.stem, left=0))
+        chosen = choice(self._inventory(part).entries)
+        if chosen is None or chosen.root_hash != root_hash:
+            raise OurError(f"The loader would choose {chosen.file if chosen else 'nothing'} next.")
+
+    def _replace(self, part: Slice, entry: Entry, file: str) -> None:
+        """Exchange a UKI's name by way of a second copy: at each instant at least one of the two is whole."""
+        self._copy(part, entry, file)
+        self._remove(part, file, {entry.file})
+
+    def _copy(self, part: Slice, entry: Entry, file: str) -> None:
+        if file == entry.file:
+            raise OurError(f"{file} cannot be a copy of itself.")
+        self._remove(part, entry.file, {file})
+        size = self._inventory(part).named(entry.file).size
+        with self.disks.esp(part) as mounted:
+            esp.copy_disarmed(mounted, entry.file, file, size)
+        self._arm(part, file)
+
+    def _remove(self, part: Slice, keep: str, files: Collection[str]) -> None:
+        """Remove files; a name whose clusters are another's too goes alone, and they stay."""
+        found = self._inventory(part)
+        drop = found.writes_without(found.named(keep), among=files)
+        if drop:
+            with self.disks.partition(part, exclusive=True) as device:
+                for each in drop:
+                    device.write_at(each.offset, each.data)
+                    device.flush()
+        rest = [each.name for each in self._inventory(part).names if each.name in files]
+        if rest:
+            with self.disks.esp(part) as mounted:
+                for name in rest:
+                    esp.disarm_and_remove(mounted, name)
+
+    def _arm(self, part: Slice, file: str) -> None:
+        """Last look from outside the kernel's FAT driver, then the write that counts."""
+        found = self._inventory(part)
+        if any(each.name == file for each in found.names) and found.is_whole(file):
+            with self.disks.esp(part) as mounted:
+                esp.arm(mounted, file)
+            return
+        raise esp.damaged(f"{file} shares clusters with another file, or lacks some.")
+
+    def _require_sound(self, layout: Layout, other: Entry) -> None:
+        """Check the other slot against its own root hash, all of it."""
+        with self.disks.partition(layout.other.tree) as device:
+            head = read_superblock(device)
+        with self.disks.partition(layout.other.data) as data:
+            size = head.data_bytes if head else 0
+            root = ""
+            if head and 0 < size <= data.size:
+                root = make_tree(data, size, salt=head.salt, identity=head.identity).root_hash
+        if root != other.root_hash:
+            raise UserError(f"{other.version} in {layout.other.name} is not complete any more.")
+
+    def _running(self, entries: Iterable[Entry]) -> Entry:
+        found = next((each for each in entries if each.root_hash == self.root_hash), None)
+        if found is None:
+            raise esp.damaged("It has no UKI of the running version.")
+        return found
+
+    def _require_cleared(self, entries: Iterable[Entry]) -> None:
+        others = [each.file for each in entries if each.root_hash != self.root_hash]
+        if others:
+            raise OurError(f"The loader may still choose {', '.join(others)}, so the other slot is not written.")
+
+    def _inventory(self, part: Slice) -> esp.Inventory:
+        with self.disks.partition(part) as device:
+            return esp.look(device)
+
+    def _table(self) -> Table:
+        with self.disks.disk() as disk:
+            try:
+                return read_disk(disk)
+            except BadTable as problem:
+                raise _bad_table(str(problem)) from problem
+
+
+def _bad_table(details: str) -> MachineError:
+    return MachineError(
+        "The partition table cannot be used.",
+        details=details,
+        resolution="Make the machine anew from its image; what runs now may not start again.",
+    )
+
+
+def _unusable(release: Release, details: str) -> PeerError:
+    return PeerError(
+        f"{release.version} is not what was signed.",
+        details=details,
+        resolution="Whoever publishes this release has to look at it; the node stays with what it has.",
+    )

@@ -1,0 +1,210 @@
+"""The FAT32 file system of an ESP as it lies on the disk: what is there, whoever wrote it and however it was cut off.
+
+Microsoft, FAT32 File System Specification 1.03. The kernel's driver writes it; this reads it past every cache, finds
+names that share clusters (what a power cut leaves of a renaming), and can take a name away without giving its
+clusters back. There is no fsck.fat on a node.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from bedplate.model.reading import ReadAt
+from bedplate.wire.gpt import SECTOR, Write
+
+ROW = 32
+"""Bytes of a directory entry."""
+FOLDER, LABEL, LONG_NAME = 0x10, 0x08, 0x0F
+GONE = 0xE5
+SECTORS = (512, 1024, 2048, 4096)
+_CLUSTER = 0x0FFFFFFF
+_END = 0x0FFFFFF8
+_CACHED = 4096
+
+
+class BadVolume(ValueError):
+    """What is wrong with the file system, in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A directory entry. `first` is its first cluster, 0 for none; `row` the place of its last row on the device."""
+
+    name: str
+    first: int
+    size: int
+    folder: bool
+    row: int
+
+
+@dataclass(slots=True)
+class Volume:
+    """A FAT32 volume on a device. Everything that does not fit together is a `BadVolume`."""
+
+    device: ReadAt
+    cluster_bytes: int
+    fat_at: int
+    fat_bytes: int
+    fats: int
+    data_at: int
+    clusters: int
+    root: int
+    _pages: dict[int, bytes] = field(default_factory=dict)
+
+    def folder(self, path: str) -> tuple[Name, ...]:
+        """The names in a folder, by path from the root, in their order on the disk; none when it is not there."""
+        at = self.root
+        for part in filter(None, path.split("/")):
+            found = [each for each in self._names(at) if each.folder and each.name.lower() == part.lower()]
+            if not found:
+                return ()
+            at = found[0].first
+        return tuple(each for each in self._names(at) if each.name not in {".", ".."})
+
+    def chain(self, first: int) -> tuple[int, ...]:
+        """The clusters from `first` to the end."""
+        found: list[int] = []
+        at = first
+        while at < _END:
+            if not 2 <= at < self.clusters + 2 or len(found) >= self.clusters:
+                raise BadVolume(f"cluster {found[-1] if found else first} leads nowhere")
+            found.append(at)
+            at = self.next_of(at)
+        return tuple(found)
+
+    def clusters_of(self, name: Name) -> tuple[int, ...]:
+        """The clusters of a file, as many as its size needs."""
+        chain = self.chain(name.first) if name.first else ()
+        if len(chain) != -(-name.size // self.cluster_bytes):
+            raise BadVolume(f"{name.name} has {len(chain)} clusters for {name.size} bytes")
+        return chain
+
+    def file(self, name: Name) -> File:
+        """The content of a file."""
+        return File(self, name.size, self.clusters_of(name))
+
+    def next_of(self, cluster: int) -> int:
+        """What the first table of clusters says of one, without the four bits that mean nothing."""
+        offset = self.fat_at + 4 * cluster
+        page, within = offset // _CACHED, offset % _CACHED
+        if page not in self._pages:
+            self._pages[page] = self.device.read_at(page * _CACHED, _CACHED)
+        value: int = struct.unpack_from("<I", self._pages[page], within)[0] & _CLUSTER
+        return value
+
+    def place_of(self, cluster: int) -> int:
+        return self.data_at + (cluster - 2) * self.cluster_bytes
+
+    def without(self, name: Name) -> Write:
+        """What takes a name away in one sector. Its clusters stay taken: something else may own them."""
+        sector = name.row // SECTOR * SECTOR
+        data = bytearray(self.device.read_at(sector, SECTOR))
+        data[name.row - sector] = GONE
+        return Write(sector, bytes(data))
+
+    def _names(self, first: int) -> Iterator[Name]:
+        parts: dict[int, str] = {}
+        for row, at in self._rows(first):
+            if row[0] == 0:
+                return
+            if row[0] == GONE:
+                parts = {}
+            elif row[11] & 0x3F == LONG_NAME:
+                if row[0] & 0x40:
+                    parts = {}
+                parts[row[0] & 0x1F] = (row[1:11] + row[14:26] + row[28:32]).decode("utf-16-le", "replace")
+                parts = parts if _sum_of(parts, row) else {}
+            else:
+                if not row[11] & LABEL:
+                    yield _name(row, at, parts)
+                parts = {}
+
+    def _rows(self, first: int) -> Iterator[tuple[bytes, int]]:
+        for cluster in self.chain(first):
+            place = self.place_of(cluster)
+            data = self.device.read_at(place, self.cluster_bytes)
+            for at in range(0, len(data), ROW):
+                yield data[at : at + ROW], place + at
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """The content of a file, read from its clusters."""
+
+    volume: Volume
+    size: int
+    clusters: tuple[int, ...]
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Neighbouring clusters are read at once."""
+        each = self.volume.cluster_bytes
+        end = min(offset + size, self.size)
+        if end <= offset:
+            return b""
+        wanted = self.clusters[offset // each : -(-end // each)]
+        data = b"".join(self.volume.device.read_at(self.volume.place_of(at), n * each) for at, n in _runs(wanted))
+        return data[offset % each :][: end - offset]
+
+
+def read_volume(device: ReadAt) -> Volume:
+    """The volume on a device. `BadVolume` for anything but FAT32. Its own sectors may be larger than the disk's."""
+    boot = device.read_at(0, SECTOR)
+    if len(boot) < SECTOR or boot[510:512] != b"\x55\xaa":
+        raise BadVolume("it has no boot sector")
+    sector, per_cluster, reserved, fats = struct.unpack_from("<HBHB", boot, 11)
+    short_fat = struct.unpack_from("<H", boot, 22)[0]
+    sectors, fat, _, _, root = struct.unpack_from("<IIHHI", boot, 32)
+    if sector not in SECTORS or short_fat or not fat or not per_cluster or not fats or not reserved:
+        raise BadVolume("it is not FAT32")
+    data = reserved + fats * fat
+    clusters = min((sectors - data) // per_cluster, fat * sector // 4 - 2)
+    if clusters <= 0 or sectors * sector > device.size:
+        raise BadVolume("its size is not that of its partition")
+    return Volume(
+        device=device,
+        cluster_bytes=per_cluster * sector,
+        fat_at=reserved * sector,
+        fat_bytes=fat * sector,
+        fats=fats,
+        data_at=data * sector,
+        clusters=clusters,
+        root=root,
+    )
+
+
+def checksum_of(short: bytes) -> int:
+    """What ties the rows of a long name to the 11 bytes of the short one after them."""
+    total = 0
+    for byte in short[:11]:
+        total = ((total >> 1) | (total & 1) << 7) + byte & 0xFF
+    return total
+
+
+def _name(row: bytes, at: int, parts: dict[int, str]) -> Name:
+    """A long name counts only whole, and with the checksum of the short one that follows."""
+    high, low, size = struct.unpack_from("<H", row, 20)[0], struct.unpack_from("<H", row, 26)[0], row[28:32]
+    whole = parts and sorted(parts) == [-1, *range(1, len(parts))] and parts[-1] == str(checksum_of(row))
+    long = "".join(parts[n] for n in range(1, len(parts))).split("\0")[0] if whole else ""
+    stem, suffix = (row[a:b].decode("ascii", "replace").rstrip() for a, b in ((0, 8), (8, 11)))
+    short = f"{stem}.{suffix}" if suffix else stem
+    return Name(long or short, high << 16 | low, int.from_bytes(size, "little"), bool(row[11] & FOLDER), at)
+
+
+def _sum_of(parts: dict[int, str], row: bytes) -> bool:
+    """Keeps the checksum that the rows of one long name share as part -1; False when they do not."""
+    return parts.setdefault(-1, str(row[13])) == str(row[13])
+
+
+def _runs(clusters: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    start = count = 0
+    for each in clusters:
+        if count and each == start + count:
+            count += 1
+            continue
+        if count:
+            yield start, count
+        start, count = each, 1
+    if count:
+        yield start, count

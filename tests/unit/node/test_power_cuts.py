@@ -1,0 +1,135 @@
+"""At any instant of an update a power cut leaves a disk that boots a complete version.
+
+Each step sequence runs on a disk that records sectors and flushes. Every state that a cut may leave is then followed
+as firmware, loader and initrd would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bedplate.node.slots.slots import Slots
+from bedplate.testing.disks import FakeDisks, after, cuts, epochs
+from bedplate.testing.slots import Version, boot, make_disk, make_disks, make_version
+
+OLDEST, BEFORE, NOW, NEXT, LATER = (make_version(count) for count in range(5))
+ALL = (OLDEST, BEFORE, NOW, NEXT, LATER)
+PROVEN = {f"{NOW.name}.efi": NOW.uki}
+KEPT = 0.02
+"""The share of states from which the sequence is run again to its end."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A sequence that the agent runs, on which disk, and what may boot while it does; `then` boots at its end."""
+
+    ukis: dict[str, bytes]
+    run: Callable[[Slots], None]
+    then: Version
+    other: Version = BEFORE
+    first: Version = NOW
+    second_name: str = ""
+
+
+def update(to: Version) -> Callable[[Slots], None]:
+    def run(slots: Slots) -> None:
+        slots.clear()
+        first = slots.resume_point(to.release.usr)
+        slots.write_usr(to.release.usr, [to.usr][first:], first=first)
+        slots.seal(to.release)
+        slots.identify(to.release)
+        slots.install(to.release, [to.uki])
+
+    return run
+
+
+def clear_and_bless(slots: Slots) -> None:
+    slots.bless()
+    slots.clear()
+
+
+CASES = {
+    "update": Case(PROVEN | {f"{BEFORE.name}.efi": BEFORE.uki}, update(NEXT), then=NEXT),
+    "update over a version that failed": Case(PROVEN | {f"{NEXT.name}+0-3.efi": NEXT.uki}, update(LATER), LATER, NEXT),
+    "update over one not tried yet": Case(PROVEN | {f"{NEXT.name}+3.efi": NEXT.uki}, update(LATER), LATER, NEXT, NEXT),
+    "update to an older version": Case(PROVEN | {f"{BEFORE.name}.efi": BEFORE.uki}, update(OLDEST), then=OLDEST),
+    "update after a renaming that was cut": Case(PROVEN, update(NEXT), then=NEXT, second_name=f"{NOW.name}+2-1.efi"),
+    "go back by hand": Case(PROVEN | {f"{BEFORE.name}.efi": BEFORE.uki}, Slots.choose_other, then=BEFORE),
+    "go back to one that failed": Case(
+        PROVEN | {f"{NEXT.name}+0-3.efi": NEXT.uki}, Slots.choose_other, then=NEXT, other=NEXT
+    ),
+    "bless": Case({f"{NOW.name}+2-1.efi": NOW.uki, f"{BEFORE.name}.efi": BEFORE.uki}, Slots.bless, then=NOW),
+    "bless and clear": Case({f"{NOW.name}+2-1.efi": NOW.uki, f"{BEFORE.name}.efi": BEFORE.uki}, clear_and_bless, NOW),
+}
+
+
+def disk_of(case: Case, sector: int = 512) -> bytes:
+    disks = make_disks(make_disk({"usr-a": NOW, "usr-b": case.other}, case.ukis, sector=sector))
+    if case.second_name:
+        with disks.esp(Slots(disks, root_hash=NOW.root_hash).layout().esp) as esp:
+            esp.add_second_name(f"EFI/Linux/{NOW.name}.efi", case.second_name)
+    return bytes(disks.medium.data)
+
+
+def run(case: Case, start: bytes) -> FakeDisks:
+    disks = make_disks(start)
+    case.run(Slots(disks, root_hash=NOW.root_hash))
+    return disks
+
+
+def require_boot(disk: bytes, case: Case) -> str:
+    found = boot(disk, ALL)
+    assert found.problem == ""
+    assert found.version in {NOW.name, case.first.name, case.then.name}
+    return found.version
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_every_cut_leaves_a_version_that_boots(case: Case, sector: int, record_property: Callable[..., None]) -> None:
+    start = disk_of(case, sector)
+    disks = run(case, start)
+    assert after(start, [each for stretch in epochs(disks.medium.events) for each in stretch]) == disks.medium.data
+    count = 0
+    for state in cuts(start, disks.medium.events):
+        count += 1
+        require_boot(state, case)
+    record_property("cuts", count)
+    assert require_boot(bytes(disks.medium.data), case) == case.then.name
+    assert count > 50
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_after_a_cut_the_same_steps_come_to_the_same_end(case: Case) -> None:
+    start = disk_of(case)
+    states = list(cuts(start, run(case, start).medium.events))
+    for state in states[:: max(1, int(len(states) * KEPT))]:
+        if boot(state, ALL).version != NOW.name and case.first is NOW:
+            continue  # done: what boots is what was to be reached
+        ended = run(case, state)
+        assert require_boot(bytes(ended.medium.data), case) == case.then.name
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), name=st.sampled_from(sorted(CASES)))
+def test_cuts_while_going_on_after_cuts(data: st.DataObject, name: str) -> None:
+    """Up to three cuts one after another, each with sectors lost by lot."""
+    case = CASES[name]
+    disk = disk_of(case)
+    for _ in range(data.draw(st.integers(1, 3))):
+        if boot(disk, ALL).version != NOW.name and case.first is NOW:
+            return
+        stretches = epochs(run(case, disk).medium.events)
+        at = data.draw(st.integers(0, len(stretches) - 1))
+        written = stretches[at]
+        mask = data.draw(st.integers(0, (1 << len(written)) - 1))
+        durable = after(disk, [each for stretch in stretches[:at] for each in stretch])
+        disk = after(durable, [each for n, each in enumerate(written) if mask >> n & 1])
+        require_boot(disk, case)
+    if case.first is not NOW or boot(disk, ALL).version == NOW.name:
+        require_boot(bytes(run(case, disk).medium.data), case)
