@@ -103,3 +103,75 @@ def test_a_folder_without_a_release_is_refused(desk: Desk) -> None:
 def test_what_is_no_repository_is_refused(desk: Desk) -> None:
     desk.repository = desk.folder / "elsewhere"
     assert "There is no release repository" in desk.fails("list", keys=False)
+
+
+def test_the_repository_shows_its_channels_keys_and_expiries(desk: Desk) -> None:
+    publish(desk, VERSION)
+    desk.says("promote", VERSION, STABLE)
+    text = desk.says("show", keys=False)
+    assert all(word in text for word in ("Channels", STABLE, "2 of 3", "timestamp", "7 days"))
+    roles = [row["role"] for row in desk.tells("show")["expiries"]]
+    assert roles == ["root", VERSION, "channels", "releases", "targets", "snapshot", "timestamp"]
+
+
+def test_a_version_shows_what_it_consists_of(desk: Desk) -> None:
+    publish(desk, VERSION)
+    assert "Made against" in desk.says("show", VERSION, keys=False)
+    assert desk.tells("show", VERSION)["kubernetes"] == "v1.37.2"
+    assert "is not published" in desk.fails("show", OLDER, keys=False)
+
+
+def test_verify_ends_with_3_when_something_is_damaged_and_names_it(desk: Desk) -> None:
+    publish(desk, VERSION)
+    assert "as it was signed" in desk.says("verify", keys=False)
+    damaged = [
+        next((desk.repository / "targets/releases" / VERSION).glob(f"*.{name}")) for name in ("usr.zst", "uki.zst")
+    ]
+    for path in damaged:
+        path.write_bytes(b"other")
+    assert desk.run("verify", keys=False) == 3
+    text = desk.capsys.readouterr().out
+    assert all(path.name in text for path in damaged)
+
+
+@pytest.mark.parametrize("role", ["targets", "releases", "channels", "snapshot", "timestamp"])
+def test_a_key_is_exchanged_by_one_command(desk: Desk, role: str) -> None:
+    publish(desk, VERSION)
+    before = {row["role"]: row["keys"] for row in desk.tells("show")["holders"]}
+    desk.says("rotate", role)
+    after = {row["role"]: row["keys"] for row in desk.tells("show")["holders"]}
+    assert {name for name in before if before[name] != after[name]} == {role}
+    assert "as it was signed" in desk.says("verify", keys=False)
+
+
+def test_which_root_key_goes_has_to_be_said(desk: Desk) -> None:
+    error = desk.fails("rotate", "root")
+    assert "root has 3 keys" in error
+    one = desk.tells("show")["holders"][0]["keys"][0]
+    desk.says("rotate", "root", "--remove", one[:8])
+    assert one not in desk.tells("show")["holders"][0]["keys"]
+
+
+def test_a_dry_run_of_an_exchange_makes_no_key(desk: Desk) -> None:
+    before = desk.files()
+    desk.says("rotate", "timestamp", "--dry-run")
+    assert desk.files() == before
+
+
+def test_a_key_that_lies_elsewhere_needs_both_its_halves_named(desk: Desk) -> None:
+    assert "go together" in desk.fails("rotate", "timestamp", "--uri", "gcpkms:x")
+
+
+def test_a_bundle_holds_what_a_channel_points_to(desk: Desk) -> None:
+    publish(desk, VERSION)
+    desk.says("promote", VERSION, STABLE)
+    file = desk.folder / "bundle.zip"
+    planned = desk.says("bundle", STABLE, "--file", str(file), "--dry-run", keys=False)
+    assert not file.exists()
+    assert planned == desk.says("bundle", STABLE, "--file", str(file))
+    assert f"holds {VERSION} until" in planned
+    assert file.stat().st_size > 18_000
+
+
+def test_a_bundle_of_what_is_not_there_is_refused(desk: Desk) -> None:
+    assert "is not published" in desk.fails("bundle", OLDER, "--file", str(desk.folder / "bundle.zip"))

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
-from bedplate.cli.output import OutputFormat, OutputOption, emit
+from bedplate.cli.output import OutputFormat, OutputOption
+from bedplate.cli.release_carry import bundle, serve
+from bedplate.cli.release_keys import rotate
 from bedplate.cli.release_options import (
     DryRunOption,
     KeysOption,
     RepositoryOption,
+    VersionArgument,
     change,
     emit_plan,
     key_folders,
     store_of,
 )
+from bedplate.cli.release_show import list_releases, show, verify
 from bedplate.host.clock import SystemClock
 from bedplate.model.errors import UserError
 from bedplate.release.publish.changes import begin
@@ -29,25 +31,9 @@ from bedplate.release.publish.edit import carry_out
 from bedplate.release.publish.keys import FILE, Keyring, make_keys
 from bedplate.release.publish.prepared import read_prepared
 from bedplate.release.publish.renewal import refresh as refresh_in
-from bedplate.release.publish.shown import read_shown
 from bedplate.release.trust.layout import TIMESTAMP_FILE
-from bedplate.wire.release import PayloadKind, Release
 
 app = typer.Typer(help="The repository that nodes get releases from.", no_args_is_help=True, rich_markup_mode=None)
-
-VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A published version.")]
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """A published version: `size` is what a node fetches at most, in bytes; `withdrawn` is the reason if it was."""
-
-    version: str
-    kubernetes: str
-    made: datetime
-    size: int
-    deltas: int
-    channels: tuple[str, ...]
-    withdrawn: str
 
 
 @app.command()
@@ -161,27 +147,9 @@ def refresh(
     change(lambda edit: refresh_in(edit, roles or ()), repository=repository, keys=keys, dry_run=dry_run, output=output)
 
 
-@app.command(name="list")
-def list_releases(*, repository: RepositoryOption = None, output: OutputOption = OutputFormat.table) -> None:
-    """Print every published version, the newest first."""
-    shown = read_shown(store_of(repository))
-    rows = []
-    for version in shown.versions:
-        release, found = shown.release(version), shown.withdrawn.find(version)
-        rows.append(
-            Listed(
-                version=version,
-                kubernetes=release.kubernetes,
-                made=release.made,
-                size=full_size(release),
-                deltas=sum(payload.kind is PayloadKind.DELTA for payload in release.payloads),
-                channels=tuple(channel.name for channel in shown.channels if channel.version == version),
-                withdrawn=found.reason if found else "",
-            )
-        )
-    columns = {"Version": "version", "Channels": "channels", "Bytes": "size", "Deltas": "deltas"}
-    emit(rows, output=output, columns={**columns, "Withdrawn": "withdrawn"})
-
-
-def full_size(release: Release) -> int:
-    return sum(payload.size for payload in release.payloads if payload.kind is PayloadKind.FULL)
+app.command(name="list")(list_releases)
+app.command()(show)
+app.command()(verify)
+app.command()(rotate)
+app.command()(bundle)
+app.command()(serve)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ KeysOption = Annotated[
     list[Path] | None,
     typer.Option("--keys", help="A folder with release keys; more than once for several."),
 ]
+VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A published version.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")]
 Change = Callable[[Edit], object]
 
@@ -59,13 +61,21 @@ def change(
     A dry run needs no keys.
     """
     store = store_of(repository)
-    with alone(store.folder.with_name(f".{store.folder.name}.lock"), doing="changing the release repository"):
+    with in_turn(store, dry_run=dry_run):
         keyring = Keyring([] if dry_run else key_folders(keys))
         edit = Edit(read_shown(store), SystemClock().now(), keyring.days)
         make(edit)
         if not dry_run:
             carry_out(edit.seal(keyring), store)
     emit_plan(edit.actions, output=output)
+
+
+def in_turn(store: FolderStore, *, dry_run: bool) -> AbstractContextManager[None]:
+    """One change at a time: two would take the same version numbers. A dry run leaves no trace, not even a lock."""
+    if dry_run:
+        return nullcontext()
+    lock = store.folder.with_name(f".{store.folder.name}.lock")
+    return alone(lock, doing="changing the release repository")
 
 
 def emit_plan(actions: tuple[Action, ...], *, output: OutputFormat) -> None:

@@ -24,7 +24,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError
 from urllib3.exceptions import TimeoutError as Silence
 
 from bedplate.host.clock import Clock
-from bedplate.model.errors import MachineError, PeerError
+from bedplate.model.errors import MachineError, PeerError, UserError
 
 PIECE_BYTES = 1 << 16
 MISSING = (403, 404, 410)
@@ -32,6 +32,7 @@ MISSING = (403, 404, 410)
 ELSEWHERE = (301, 302, 303, 307, 308)
 UNCHANGED = 304
 WHOLE, PARTIAL = 200, 206
+TOO_LONG = "the head of its answer does not come to an end"
 RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/(?:[0-9]+|\*)", re.ASCII)
 
 
@@ -120,6 +121,9 @@ class SystemHttp:
 
     @contextmanager
     def get(self, url: str, *, most: int, start: int = 0, etag: str = "") -> Iterator[Reply]:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UserError(f"{url!r} is not an address of a server.", resolution="Write https://HOST/PATH.")
         headers = {"Accept-Encoding": "identity", "User-Agent": "bedplate"}
         headers |= {"Range": f"bytes={start}-"} if start else {}
         headers |= {"If-None-Match": etag} if etag else {}
@@ -313,19 +317,25 @@ def _pools_with_a_deadline(seconds: float) -> dict[str, type[HTTPConnectionPool]
 
     class Deadline(HTTPConnection):
         def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-            timer = threading.Timer(seconds, self._end)
+            over = threading.Event()
+            timer = threading.Timer(seconds, self._end, (over,))
             timer.daemon = True
             timer.start()
             try:
-                return super().getresponse()
+                answer = super().getresponse()
             except (HTTPException, OSError) as problem:
-                if timer.is_alive():
-                    raise
-                raise Silence(f"the head of its answer takes more than {seconds:g} s") from problem
+                if over.is_set():
+                    raise Silence(TOO_LONG) from problem
+                raise
             finally:
                 timer.cancel()
+            if over.is_set():  # a head that ends with the connection passes for a whole one
+                answer.close()
+                raise Silence(TOO_LONG)
+            return answer
 
-        def _end(self) -> None:
+        def _end(self, over: threading.Event) -> None:
+            over.set()
             with suppress(OSError, AttributeError):  # it may be over already
                 socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 

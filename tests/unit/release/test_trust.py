@@ -87,9 +87,6 @@ def test_a_withdrawn_release_is_refused_with_its_reason(node: Node) -> None:
     assert caught.value.reason == "it eats disks"
 
 
-# --- lies of the metadata -------------------------------------------------------------------------------------------
-
-
 def rollback(simulator: RepositorySimulator) -> None:
     simulator.timestamp.version -= 1
     simulator.show_timestamp()
@@ -189,8 +186,6 @@ def test_after_a_lie_the_truth_is_still_believed(node: Node, lie: Callable[[Repo
     assert node.repository().channel("1.37/stable").version == VERSION
 
 
-# --- lies of the server -----------------------------------------------------------------------------------------------
-
 SERVER_LIES: list[tuple[Lie, str]] = [
     (endless, "sends more than it may"),
     (slow, "is too slow"),
@@ -243,9 +238,6 @@ def test_a_payload_goes_on_where_it_stopped(node: Node) -> None:
     assert node.http.asked[-1][1] == 14_000
 
 
-# --- mirrors ----------------------------------------------------------------------------------------------------------
-
-
 class TwoMirrors:
     """`bad` is asked first and misbehaves under addresses with that end; `good` has the same files."""
 
@@ -290,9 +282,6 @@ def test_a_timestamp_that_has_not_changed_is_not_sent_again(node: Node) -> None:
     repository.refresh()
     repository.refresh()
     assert node.http.unchanged == 1
-
-
-# --- roots and time ---------------------------------------------------------------------------------------------------
 
 
 def test_three_new_roots_are_followed_at_once(node: Node) -> None:

@@ -24,7 +24,15 @@ from bedplate.release.publish.keys import Keyring
 from bedplate.release.publish.roles import OF_THE_ROOT, ROOT, RULES, SNAPSHOT, TARGETS, TIMESTAMP
 from bedplate.release.publish.shown import Shown
 from bedplate.release.publish.store import Store
-from bedplate.release.trust.layout import CHANNELS, MADE, RELEASES, TIMESTAMP_FILE, metadata_file, target_file
+from bedplate.release.trust.layout import (
+    CHANNELS,
+    MADE,
+    RELEASES,
+    ROOT_VERSION,
+    TIMESTAMP_FILE,
+    metadata_file,
+    target_file,
+)
 
 Content = bytes | Path
 S = TypeVar("S", Root, Snapshot, Targets, Timestamp)
@@ -51,7 +59,7 @@ class Edit:
         self.shown, self.now = shown, now.replace(microsecond=0)
         self._days = {**{role: rule.days for role, rule in RULES.items()}, **days}
         self._roles: dict[str, tuple[Targets, str]] = {}
-        self._files: dict[str, tuple[Content, str]] = {}
+        self._files: dict[str, tuple[str, Content, str]] = {}
         self._root: tuple[Root, str] | None = None
         self._stamp_reason = ""
         self._snapshot_until = now
@@ -83,7 +91,7 @@ class Edit:
         """Make `content` the target `path` of a role; a file is read when it is copied, so it has to stay."""
         target = _target(path, content)
         self.role(role, why).targets[path] = target
-        self._files[target_file(path, Sha256(target.hashes["sha256"]))] = (content, why)
+        self._files[target_file(path, Sha256(target.hashes["sha256"]))] = (path, content, why)
 
     def renew(self, why: str, *, snapshot_until: datetime | None = None) -> None:
         """Sign snapshot and timestamp anew, even though nothing else changes."""
@@ -92,7 +100,7 @@ class Edit:
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        lines = [(f"Write {path}{_size(content)}", why) for path, (content, why) in self._files.items()]
+        lines = [(f"Write {path}{_size(content)}", why) for path, content, why in self._files.values()]
         lines += [(f"Sign {name} version {role.version}", why) for name, (role, why) in self._ordered()]
         lines += [(f"Sign {ROOT} version {self._root[0].version}", self._root[1])] if self._root else []
         if self.stamps:
@@ -112,7 +120,7 @@ class Edit:
         When keys of snapshot, timestamp or targets change, what they sign is signed by the old key and the new one, and
         the root goes last: it is in force at once, and both before and after it everything shown has to be valid.
         """
-        writes = [Write(path, content) for path, (content, _) in self._files.items()]
+        writes = [Write(path, content) for path, (_, content, _) in self._files.items()]
         snapshot = deepcopy(self.shown.snapshot)
         for name, (role, _) in self._ordered():
             data = self._sign(name, role, keyring)
@@ -131,7 +139,7 @@ class Edit:
         stamp = deepcopy(self.shown.timestamp)
         stamp.version = self.shown.timestamp.version + 1
         stamp.expires, stamp.snapshot_meta = expires, self._snapshot_meta
-        stamp.unrecognized_fields |= {MADE: _written(self.now), **marks}
+        stamp.unrecognized_fields |= {**self._facts(), **marks}
         return self._sign(TIMESTAMP, stamp, keyring)
 
     def leave_a_version_to_a_bundle(self) -> None:
@@ -146,11 +154,15 @@ class Edit:
         stamp = deepcopy(self.shown.timestamp)
         stamp.version = self._stamp_version
         stamp.expires, stamp.snapshot_meta = self.expiry(TIMESTAMP), self._snapshot_meta
-        stamp.unrecognized_fields[MADE] = _written(self.now)
+        stamp.unrecognized_fields |= self._facts()
         return [
             Write(metadata_file(SNAPSHOT, snapshot.version), data),
             Write(TIMESTAMP_FILE, self._sign(TIMESTAMP, stamp, keyring)),
         ]
+
+    def _facts(self) -> Mapping[str, object]:
+        root = self._root[0] if self._root is not None else self.shown.root.signed
+        return {MADE: _written(self.now), ROOT_VERSION: root.version}
 
     def _ordered(self) -> list[tuple[str, tuple[Targets, str]]]:
         """Those who are delegated to before those who delegate."""

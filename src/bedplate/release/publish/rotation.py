@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from securesystemslib.signer import Key
-from tuf.api.metadata import DelegatedRole, Delegations, Root, Targets
+from tuf.api.metadata import DelegatedRole, Delegations, Role, Root, Targets
 
 from bedplate.model.errors import UserError
 from bedplate.release.publish.edit import Edit
 from bedplate.release.publish.roles import OF_THE_ROOT, RULES, SNAPSHOT, TARGETS, TIMESTAMP
+from bedplate.release.publish.shown import Shown
 from bedplate.release.trust.layout import RELEASES
 
 
@@ -18,12 +19,19 @@ def rotate(edit: Edit, role: str, *, add: Sequence[Key], remove: Sequence[str], 
 
     Whatever the role signs is signed anew. Nodes follow by themselves, also those that were off meanwhile.
     """
-    if role not in RULES:
-        raise UserError(f"There is no role {role!r}.", resolution=f"Choose one of {', '.join(RULES)}.")
+    holder_of(edit.shown, role)
     if role in OF_THE_ROOT:
         _in_the_root(edit, role, add, remove, threshold)
     else:
         _below_the_targets(edit, role, add, remove, threshold)
+
+
+def holder_of(shown: Shown, role: str) -> Role:
+    """The keys of a role now, and how many of them have to sign."""
+    if role not in RULES:
+        raise UserError(f"There is no role {role!r}.", resolution=f"Choose one of {', '.join(RULES)}.")
+    delegator = shown.root.signed if role in OF_THE_ROOT else shown.roles[TARGETS]
+    return delegator.get_delegated_role(role)
 
 
 def _in_the_root(edit: Edit, role: str, add: Sequence[Key], remove: Sequence[str], threshold: int | None) -> None:

@@ -13,6 +13,8 @@ MADE = "x-bedplate-made"
 """In a timestamp: when it was signed (RFC 3339, UTC). TUF has the time of expiry alone."""
 BUNDLE = "x-bedplate-bundle"
 """In a timestamp: that it was made for a bundle, and so may be valid for long. No server may present it as its own."""
+ROOT_VERSION = "x-bedplate-root"
+"""In a timestamp: the newest root when it was signed, so that one that is gone is missed."""
 RELEASE_PATTERN = f"{RELEASES}/*/*"
 CHANNEL_PATTERNS = (f"{CHANNELS}/*/*", "withdrawn.json")
 

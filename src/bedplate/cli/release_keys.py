@@ -1,0 +1,80 @@
+"""`bedplate release rotate`: exchange the keys of a role."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from securesystemslib.signer import CryptoSigner, Key
+
+from bedplate.cli.output import OutputFormat, OutputOption
+from bedplate.cli.release_options import (
+    DryRunOption,
+    KeysOption,
+    RepositoryOption,
+    change,
+    key_folders,
+    store_of,
+)
+from bedplate.model.errors import UserError
+from bedplate.release.publish.edit import Edit
+from bedplate.release.publish.keys import make_key, name_key
+from bedplate.release.publish.rotation import holder_of
+from bedplate.release.publish.rotation import rotate as rotate_in
+from bedplate.release.publish.shown import read_shown
+
+
+def rotate(
+    role: Annotated[
+        str, typer.Argument(metavar="ROLE", help="root, targets, releases, channels, snapshot or timestamp.")
+    ],
+    *,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", help="The beginning of a key's id; needed when there are several.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Add a key and remove none.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Remove keys and add none.")] = False,
+    threshold: Annotated[int | None, typer.Option("--threshold", help="How many keys have to sign.")] = None,
+    uri: Annotated[
+        str | None, typer.Option("--uri", help="Where the new private key is, such as gcpkms:…; default: a new file.")
+    ] = None,
+    public: Annotated[Path | None, typer.Option("--public", help="Its public key in PEM; goes with --uri.")] = None,
+    repository: RepositoryOption = None,
+    keys: KeysOption = None,
+    dry_run: DryRunOption = False,
+    output: OutputOption = OutputFormat.table,
+) -> None:
+    """Exchange a key of a role. Nodes follow by themselves.
+
+    A new key takes the place of the old one; it is made in the first folder of
+    --keys. The present keys of the root have to sign for root, targets,
+    snapshot and timestamp, those of the targets for releases and channels.
+    """
+    if (uri is None) != (public is None):
+        raise UserError("--uri and --public go together.")
+    removed = [] if keep else remove or only_key(repository, role)
+    added = [] if drop else [new_key(key_folders(keys)[0], role, uri, public, dry_run=dry_run)]
+
+    def exchange(edit: Edit) -> None:
+        rotate_in(edit, role, add=added, remove=removed, threshold=threshold)
+
+    change(exchange, repository=repository, keys=keys, dry_run=dry_run, output=output)
+
+
+def only_key(repository: Path | None, role: str) -> list[str]:
+    """The one key that a role has; `UserError` when it is not clear which is meant."""
+    keyids = holder_of(read_shown(store_of(repository)), role).keyids
+    if len(keyids) != 1:
+        raise UserError(
+            f"{role} has {len(keyids)} keys.",
+            details="\n".join(keyids),
+            resolution="Say which one goes with --remove, or --keep them.",
+        )
+    return list(keyids)
+
+
+def new_key(folder: Path, role: str, uri: str | None, public: Path | None, *, dry_run: bool) -> Key:
+    if dry_run:
+        return CryptoSigner.generate_ed25519().public_key
+    return (name_key(folder, role, uri, public) if uri and public else make_key(folder, role)).key()
