@@ -43,16 +43,21 @@ def report() -> int:
 
 def health() -> int:
     """Judge the version that runs; the boot loader learns the verdict from whether this ends well."""
+    from bedplate.host.disks import SystemDisks  # noqa: PLC0415
     from bedplate.host.machine import SystemMachine  # noqa: PLC0415
     from bedplate.node.apiserver import OwnNode  # noqa: PLC0415
     from bedplate.node.health.gate import Gate  # noqa: PLC0415
     from bedplate.node.health.gather import Doctor  # noqa: PLC0415
     from bedplate.node.settings import read_settings  # noqa: PLC0415
+    from bedplate.node.slots.rules import root_hash_of  # noqa: PLC0415
+    from bedplate.node.slots.slots import Slots  # noqa: PLC0415
 
     wanted = read_settings(ROOT, credentials()).health
     peers, runner = SystemPeers(), SystemRunner()
     doctor = Doctor(OwnNode(host_name(), peers), peers, runner, SystemMachine(), wanted.probes)
-    gate = Gate(doctor.gather, say, runner, SystemClock(), wanted.seconds)
+    root_hash = root_hash_of((ROOT / "proc/cmdline").read_text())
+    slots = Slots(SystemDisks(runner, mount=mount_point()), root_hash=root_hash)
+    gate = Gate(doctor.gather, say, slots, runner, SystemClock(), wanted.seconds)
     return gate.conclude(gate.judge())
 
 
@@ -65,7 +70,8 @@ def update() -> int:
 
     settings, trust = read_settings(ROOT, credentials()), release_root(ROOT, credentials())
     runner = SystemRunner()
-    world = World(host_name(), SystemDisks(runner), SystemPeers(), runner, SystemMachine(), SystemClock(), say)
+    disks = SystemDisks(runner, mount=mount_point())
+    world = World(host_name(), disks, SystemPeers(), runner, SystemMachine(), SystemClock(), say)
     run_agent(world, settings, trust=trust, credentials=credentials())
     return 0
 
@@ -74,6 +80,11 @@ def credentials() -> Path | None:
     """Where systemd lays the unit's credentials."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(folder) if folder else None
+
+
+def mount_point() -> Path:
+    """Where the ESP is mounted: in the folder that systemd makes for the unit."""
+    return Path(os.environ.get("RUNTIME_DIRECTORY", "/run/bedplate")) / "esp"
 
 
 def host_name() -> str:

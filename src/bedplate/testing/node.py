@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -18,11 +18,11 @@ import zstandard
 
 from bedplate.host.run import Completed
 from bedplate.model.digests import sha256
-from bedplate.model.errors import OurError, PeerError
+from bedplate.model.errors import OurError, PeerError, UserError
 from bedplate.model.reading import ReadAt
-from bedplate.model.versions import ImageVersion
 from bedplate.node.health.verdict import Verdict
-from bedplate.node.slots.loader import Entry
+from bedplate.node.slots.loader import Entry, after_start, entry_of, file_name, in_order
+from bedplate.node.slots.rules import fallback_of
 from bedplate.node.slots.slots import TRIES
 from bedplate.node.update.agent import Agent
 from bedplate.node.update.carry import Hands
@@ -128,10 +128,10 @@ class FakeSlots:
         return self.contents[1 - self.running]
 
     def entries(self) -> tuple[Entry, ...]:
-        newest = sorted(self.esp, key=lambda each: ImageVersion.parse(each.version), reverse=True)
-        return tuple(sorted(newest, key=lambda each: each.left == 0))
+        return in_order(self.esp)
 
     def clear(self) -> None:
+        fallback_of(self.esp, self.root_hash)
         with self._power():
             self.esp = [each for each in self.esp if each.root_hash == self.root_hash]
 
@@ -160,44 +160,49 @@ class FakeSlots:
             self.other.root_hash, self.other.identified = release.verity.root_hash, True
 
     def uki_resume_point(self, release: Release) -> int:
-        armed = any(each.root_hash == release.verity.root_hash for each in self.esp)
-        return len(release.uki.chunks) if armed else 0
+        del release
+        return 0
 
-    def install(self, release: Release, chunks: Iterable[bytes], *, first: int = 0, tries: int = TRIES) -> None:
+    def install(self, release: Release, chunks: Iterable[bytes], *, first: int = 0) -> None:
         del first
+        if any(each.root_hash != self.root_hash for each in self.esp):
+            raise OurError("The loader may still choose another.")
         for _ in chunks:
             with self._power():
                 pass
-        if not self.uki_resume_point(release):
-            with self._power():
-                name, root_hash = release.version, release.verity.root_hash
-                self.esp.append(Entry(f"{name}+{tries}.efi", name, root_hash, tries))
+        with self._power():
+            self.esp.append(_entry(release.version, release.verity.root_hash, TRIES))
+        self._prefer(release.verity.root_hash)
 
     def bless(self) -> None:
         with self._power():
             self._change(self.root_hash, left=None)
 
-    def give_up(self) -> None:
-        """What the health gate does to the running version (`systemd-bless-boot bad`)."""
-        self._change(self.root_hash, left=0)
-
     def choose_other(self) -> None:
-        with self._power():
-            if self.other.whole:
-                self._change(self.root_hash, left=0)
+        if not self.other.whole or not any(each.root_hash == self.other.root_hash for each in self.esp):
+            raise UserError("There is no other version to go back to.")
+        if any(each.root_hash == self.other.root_hash and each.left == 0 for each in self.esp):
+            with self._power():
+                self._change(self.other.root_hash, left=TRIES)
+        self._prefer(self.other.root_hash)
+
+    def _prefer(self, root_hash: str) -> None:
+        chosen = self.entries()[0].root_hash
+        if chosen != root_hash:
+            with self._power():
+                self._change(chosen, left=0)
 
     def boot(self) -> str:
         """Let the loader choose and count; the version that it starts."""
         chosen = self.entries()[0]
-        if chosen.left:
-            self._change(chosen.root_hash, left=chosen.left - 1, done=chosen.done + 1)
+        self.esp = list(after_start(self.esp))
         self.running = next(n for n, each in enumerate(self.contents) if each.root_hash == chosen.root_hash)
         if not self.contents[self.running].whole:
             raise AssertionError(f"The loader chose {chosen.version}, which is not whole.")
         return chosen.version
 
-    def _change(self, root_hash: str, *, left: int | None, done: int = 0) -> None:
-        self.esp = [replace(e, left=left, done=done or e.done) if e.root_hash == root_hash else e for e in self.esp]
+    def _change(self, root_hash: str, *, left: int | None) -> None:
+        self.esp = [_entry(each.version, root_hash, left) if each.root_hash == root_hash else each for each in self.esp]
 
     @contextmanager
     def _power(self) -> Iterator[None]:
@@ -214,6 +219,10 @@ def packed_payload(payload: Payload, data: bytes) -> tuple[Payload, bytes]:
     """The full payload of a part of one chunk, as a node takes it."""
     frame = zstandard.ZstdCompressor().compress(data)
     return msgspec.structs.replace(payload, size=len(frame), sha256=sha256(frame), frames=(len(frame),)), frame
+
+
+def _entry(version: str, root_hash: str, left: int | None) -> Entry:
+    return entry_of(file_name(version, left=left), version=version, root_hash=root_hash)
 
 
 @dataclass
@@ -252,7 +261,7 @@ class FakeNode:
         release = self.publish(version)
         name, root_hash = release.version, release.verity.root_hash
         self.slots.contents[0] = Content(name, root_hash, 1, sealed=True, identified=True)
-        self.slots.esp = [Entry(f"{name}+{TRIES}.efi", name, root_hash, TRIES)]
+        self.slots.esp = [_entry(name, root_hash, TRIES)]
 
     def publish(self, version: str, behaviour: Behaviour = Behaviour.WORKS) -> Release:
         release, files = release_of(version, usr=b"usr of " + version.encode(), uki=b"uki of " + version.encode())
@@ -283,8 +292,8 @@ class FakeNode:
                     continue
                 case Behaviour.SICK:
                     self._judge(passed=False)
-                    if self._on_trial() and any(each.left != 0 for each in self._others()):
-                        self.slots.give_up()
+                    if self._on_trial() and self._others():
+                        self.slots.choose_other()
                         continue
                 case _:
                     self._judge(passed=True)
@@ -325,7 +334,7 @@ class FakeNode:
         return f"boot {len(self.boots)}"
 
     def _on_trial(self) -> bool:
-        return any(each.root_hash == self.slots.root_hash and each.left is not None for each in self.slots.esp)
+        return any(each.root_hash == self.slots.root_hash and not each.is_proven for each in self.slots.esp)
 
     def _others(self) -> list[Entry]:
         return [each for each in self.slots.esp if each.root_hash != self.slots.root_hash]

@@ -12,21 +12,25 @@ from bedplate.host.clock import Clock
 from bedplate.host.files import write_atomically
 from bedplate.host.run import Runner
 from bedplate.model.verdicts import Finding, Severity, as_lines, fatal
-from bedplate.node.boot import boot_id, counted_path, others_to_boot, running_version
+from bedplate.node.boot import boot_id, running_version
 from bedplate.node.health.facts import Facts
 from bedplate.node.health.rules import judge
 from bedplate.node.health.verdict import FAILED, RECORD, Verdict
+from bedplate.node.slots.slots import Slots
 
 EVERY_SECONDS = 5.0
-BLESS = "/usr/lib/systemd/systemd-bless-boot"
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`gather` gives the facts, `say` tells what is missing; after `seconds` of that the version has failed."""
+    """`gather` gives the facts, `say` tells what is missing; after `seconds` of that the version has failed.
+
+    `slots` tell whether the boot loader counts this boot, and what it could start instead.
+    """
 
     gather: Callable[[], Facts]
     say: Callable[[str], None]
+    slots: Slots
     runner: Runner
     clock: Clock
     seconds: float
@@ -58,12 +62,13 @@ class Gate:
             self.say(f"{verdict.version} is healthy, {verdict.seconds:.0f} s after it was asked.")
             return 0
         self.say(f"{verdict.version} is not healthy. " + " ".join(verdict.findings))
-        counted = counted_path(self.root)
-        others = others_to_boot(self.root, counted)
-        if counted and others:
-            self.say(f"Going back to {others[-1]}.")
-            self.runner.run([BLESS, "bad"], seconds=30)
-            self.runner.run(["systemctl", "reboot", "--no-block"], seconds=30)
+        entries = self.slots.entries()
+        on_trial = any(each.root_hash == self.slots.root_hash and not each.is_proven for each in entries)
+        others = [each.version for each in entries if each.root_hash != self.slots.root_hash]
+        if on_trial and others:
+            self.say(f"Going back to {others[0]}.")
+            self.slots.choose_other()
+            self.runner.run(["systemctl", "reboot"], seconds=60)
         return 1
 
     def _verdict(self, findings: tuple[Finding, ...], seconds: float, *, good: bool) -> Verdict:

@@ -11,7 +11,6 @@ import msgspec
 from bedplate.host.files import write_atomically
 from bedplate.host.run import Runner
 from bedplate.model.errors import OurError, PeerError
-from bedplate.model.versions import ImageVersion
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.leave import LeaveToReboot
 from bedplate.node.update.memory import Failure, Memory, Target, forget_failure, move, note, remember_failure
@@ -122,11 +121,13 @@ class Hands:
         return move(memory, Event.SEALED, at=facts.now, boot=facts.boot, reason=reason)
 
     def _install(self, release: Release, facts: Facts) -> str:
-        way = self.taker.take_uki(release)
-        if ImageVersion.parse(release.version) < ImageVersion.parse(facts.version):
-            # The boot loader takes the newest by itself.
+        """An older version needs one more write after it is armed, which a crash may have left out."""
+        wanted = release.verity.root_hash
+        if not any(each.root_hash == wanted for each in facts.entries):
+            return f"the UKI is installed with its tries: {self.taker.take_uki(release)}"
+        if facts.entries[0].root_hash != wanted:
             self.slots.choose_other()
-        return f"the UKI is installed with its tries: {way}"
+        return "the UKI is installed with its tries: it was there already"
 
     def _reboot(self, memory: Memory, facts: Facts, reason: str) -> Memory:
         """Leave has been given; systemd is asked, whose logind lets the kubelet end pods within their grace."""

@@ -64,7 +64,7 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
     """The agent of this machine, not started."""
     folder = world.root / FOLDER
     version = running_version(world.root)
-    slots = Slots(world.disks, root_hash=root_hash_of((world.root / "proc/cmdline").read_text()), version=version)
+    slots = Slots(world.disks, root_hash=root_hash_of((world.root / "proc/cmdline").read_text()))
     releases = _repository(world, settings, trust)
     node = OwnNode(world.name, world.peers, world.root)
     record = Record(folder)

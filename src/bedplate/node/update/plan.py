@@ -137,12 +137,12 @@ def _rolling_back(memory: Memory, facts: Facts) -> Step:
 def _resting(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:
     if memory.leave_held:
         return Step(Deed.END_LEAVE, "the reboot is over")
-    if failed := _failed_entries(memory, facts):
-        return Step(Deed.TIDY, f"{failed[0].version} failed and must not be started again")
     if facts.running is not None and facts.running.left is not None and facts.judged and _passed(facts):
         return Step(Deed.BLESS, "it is healthy, and the boot loader still counts its tries")
+    if (failed := _failed_entries(memory, facts)) and facts.running is not None and facts.running.is_proven:
+        return Step(Deed.TIDY, f"{failed[0].version} failed and must not be started again")
     if wish.rollback and wish.asked != memory.answered:
-        return _go_back(facts, wish)
+        return _go_back(memory, facts, wish)
     if wish.pinned:
         return Step(Deed.WAIT, f"pinned to {facts.version}")
     if offer.release is None:
@@ -189,11 +189,17 @@ def _not_wanted(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> str:
     return ""
 
 
-def _go_back(facts: Facts, wish: Wish) -> Step:
-    whole = [each for each in facts.others if each.left != 0]
-    if not whole:
+def others_that_work(memory: Memory, facts: Facts) -> tuple[Entry, ...]:
+    """What a node could go back to: versions on the ESP that did not fail. One that was left by hand is one."""
+    failed = _failed_entries(memory, facts)
+    return tuple(each for each in facts.others if each not in failed and each.is_proven)
+
+
+def _go_back(memory: Memory, facts: Facts, wish: Wish) -> Step:
+    working = others_that_work(memory, facts)
+    if not working:
         return Step(Deed.WAIT, "there is no other version to go back to")
-    other = whole[0]
+    other = working[0]
     target = Target(
         version=facts.version,
         root_hash=facts.root_hash,

@@ -10,7 +10,7 @@ import msgspec
 from bedplate.host.files import write_atomically
 from bedplate.node.apiserver import OwnNode
 from bedplate.node.update.memory import Memory
-from bedplate.node.update.plan import Facts
+from bedplate.node.update.plan import Facts, others_that_work
 from bedplate.wire.desired import STATUS, Failed, Line, Status, Wish
 
 FILE = "status.json"
@@ -20,7 +20,7 @@ SHOWN_HISTORY, SHOWN_FAILURES, SHOWN_LINES, LINE_LENGTH = 30, 5, 20, 200
 
 def status_of(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool, clock: str) -> Status:
     """The state in plain values, cut to what an annotation may hold."""
-    whole = [each.version for each in facts.others if each.left != 0]
+    working = [each.version for each in others_that_work(memory, facts)]
     target = memory.target
     return Status(
         version=facts.version,
@@ -29,7 +29,7 @@ def status_of(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: boo
         target=target.version if target and not memory.resting else "",
         doing=doing,
         busy=busy,
-        other=whole[0] if whole else "",
+        other=working[0] if working else "",
         pinned=wish.pinned,
         asked=wish.asked,
         clock=clock,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +76,7 @@ class Taker:
             self.slots.install(release, chunks, first=first)
         return first
 
-    def _chunks(self, release: Release, way: Payload, first: int) -> Iterator[bytes]:
+    def _chunks(self, release: Release, way: Payload, first: int) -> Generator[bytes, None, None]:
         if self.releases is None:
             raise PeerError("This node belongs to no release repository.")
         part: Part = release.part(way.part)
