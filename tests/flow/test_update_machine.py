@@ -9,7 +9,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bedplate.node.update.states import TABLE, State
 from bedplate.testing.node import FIRST, Behaviour, FakeNode, PowerCut
 from bedplate.wire.desired import Wish
 
@@ -100,8 +99,3 @@ class Node(RuleBasedStateMachine):
 Node.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestNode = Node.TestCase
 
-
-def test_every_state_of_the_table_can_be_entered_and_left() -> None:
-    entered = {state for state in TABLE.values()} | {State.IDLE}
-    left = {state for state, _ in TABLE}
-    assert entered == left == set(State)

@@ -17,8 +17,8 @@ ROOTS = "metadata/*.root.json"
 
 def releases_process(folder: Path, repository: Path, *, python: Path) -> ProcessSpec:
     """The server of `repository` for the cluster under `folder`: files, and nothing that has to be trusted."""
-    serve = (f"--bind={GATEWAY}", f"--directory={repository}", str(RELEASES_PORT))
-    argv = (str(python), "-P", "-m", "http.server", *serve)
+    serve = ("release", "serve", f"--repository={repository}", f"--address={GATEWAY}", f"--port={RELEASES_PORT}")
+    argv = (str(python), "-P", "-m", "bedplate.cli", *serve)
     return ProcessSpec(name=NAME, argv=argv, log=str(folder / "log" / "releases.log"), restart=True)
 
 

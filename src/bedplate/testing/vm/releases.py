@@ -75,8 +75,7 @@ class LabRepository:
         return self.folder.with_name("keys")
 
     def _change(self, *arguments: str) -> None:
-        keys = sorted(path for path in [self.keys, *self.keys.iterdir()] if path.is_dir())
-        self._release(*arguments, f"--repository={self.folder}", *(f"--keys={path}" for path in keys))
+        self._release(*arguments, f"--repository={self.folder}", f"--keys={self.keys}")
 
     def _release(self, *arguments: str) -> None:
         self.home.bedplate("release", *arguments)
