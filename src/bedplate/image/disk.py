@@ -17,6 +17,7 @@ from bedplate.image.keys import SigningPair
 from bedplate.image.stage import Staged
 from bedplate.image.tools import Tools
 from bedplate.model.digests import sha256
+from bedplate.wire.verity import identities_of
 
 NAMESPACE = uuid.UUID("7b1a4e0c-5f1d-4c5e-9d55-0f6f2c0b7ed1")
 SIGNATURE_BYTES = 16384
@@ -33,12 +34,11 @@ class Verity:
 
     @property
     def data_uuid(self) -> uuid.UUID:
-        """The identity of the data partition (Discoverable Partitions Specification): the hash's first 128 bits."""
-        return uuid.UUID(hex=self.root_hash[:32])
+        return identities_of(self.root_hash)[0]
 
     @property
     def hash_uuid(self) -> uuid.UUID:
-        return uuid.UUID(hex=self.root_hash[-32:])
+        return identities_of(self.root_hash)[1]
 
 
 def make_erofs(out: Path, *, tools: Tools, version: str) -> Path:

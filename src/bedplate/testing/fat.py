@@ -90,6 +90,12 @@ class FatEsp:
         self._device.flush()
 
     def unmount(self) -> None:
+        """Write down how many clusters are free, and that nothing is amiss."""
+        volume = self._volume()
+        free = sum(volume.next_of(n) == 0 for n in range(2, volume.clusters + 2))
+        info = struct.pack("<4s480x4sII12xI", b"RRaA", b"rrAa", free, 2, 0xAA550000)
+        (sector,) = struct.unpack("<H", self._device.read_at(11, 2))
+        self._device.write_at(sector, info)
         boot = self._device.read_at(0, SECTOR)
         self._device.write_at(0, boot[:65] + b"\0" + boot[66:])
         self._device.flush()
@@ -105,8 +111,9 @@ class FatEsp:
         if self._volume().folder(above) == () or not any(e.name == file for e in self._volume().folder(above)):
             volume = self._volume()
             (cluster,) = self._allocate(volume, 0, 1)
-            rows = (b".".ljust(11), b"..".ljust(11))
-            dots = b"".join(struct.pack("<11sB8xHHHHI", row, FOLDER, 0, 0, 0, cluster, 0) for row in rows)
+            parent = self._chain_of(above)[0] if above else 0
+            rows = ((b".".ljust(11), cluster), (b"..".ljust(11), parent))
+            dots = b"".join(struct.pack("<11sB8xHHHHI", row, FOLDER, 0, 0, 0, at, 0) for row, at in rows)
             self._device.write_at(volume.place_of(cluster), dots.ljust(volume.cluster_bytes, b"\0"))
             self._add_name(above, file, first=cluster, kind=FOLDER)
 
@@ -237,9 +244,11 @@ def make_volume(size: int, files: Mapping[str, bytes], *, sector: int = SECTOR) 
         "<3s8sHBHBHHBHHHII", boot, 0, b"\xeb\x58\x90", b"bedplate", sector, 1, 32, 2, 0, 0, 0xF8, 0, 0, 0, 0, sectors
     )
     struct.pack_into("<IHHIHH", boot, 36, fat, 0, 0, 2, 1, 6)
+    boot[66:90] = b"\x29\0\0\0\0" + b"NO NAME    " + b"FAT32   "
     boot[510:512] = b"\x55\xaa"
     image = _Image(size)
-    image.write_at(0, bytes(boot))
+    for place in (0, 6):
+        image.write_at(place * sector, bytes(boot))
     for copy in range(2):
         image.write_at((32 + copy * fat) * sector, struct.pack("<III", 0x0FFFFFF8, END, END))
     esp = FatEsp(image)

@@ -19,7 +19,7 @@ from bedplate.testing.disks import FakeDisks
 from bedplate.testing.fat import make_volume
 from bedplate.testing.gpt import make_table
 from bedplate.testing.uki import make_uki
-from bedplate.wire.gpt import Slice, read_disk, writes
+from bedplate.wire.gpt import BadTable, Slice, read_disk, writes
 from bedplate.wire.release import CHUNK_BYTES, Part, PartName, Payload, PayloadKind, Release, Verity
 from bedplate.wire.verity import identities_of
 
@@ -117,9 +117,12 @@ class Boot:
     problem: str = ""
 
 
-def boot(disk: bytes, versions: Iterable[Version]) -> Boot:
+def boot(disk: bytes, versions: Iterable[Version]) -> Boot:  # noqa: PLR0911 — one for each stage that may stop
     """Follow firmware, loader and initrd over a disk. Every reader takes the backup table where the primary is bad."""
-    slices = {each.label: each for each in read_disk(InMemory(disk)).slices}
+    try:
+        slices = {each.label: each for each in read_disk(InMemory(disk)).slices}
+    except BadTable:
+        return Boot("", "the partition table cannot be read")
 
     def of(part: Slice) -> bytes:
         return disk[part.start : part.start + part.size]
@@ -132,7 +135,7 @@ def boot(disk: bytes, versions: Iterable[Version]) -> Boot:
     if chosen.root_hash not in known:
         return Boot(chosen.version, "the loader chose a version that nobody made")
     version = known[chosen.root_hash]
-    uki = found.volume.file(found.named(chosen.file))
+    uki = found.volume.beginning(found.named(chosen.file))
     if uki.read_at(0, uki.size) != version.uki:
         return Boot(version.name, "its UKI is not as it was signed: the firmware stops here")
     data, tree = ([p for p in slices.values() if p.identity == each] for each in identities_of(version.root_hash))

@@ -34,10 +34,10 @@ class Shape:
 
 
 def shape_of(data_blocks: int) -> Shape:
-    """The tree over so many blocks. The highest level, always one block, lies first after the superblock."""
+    """The tree over so many blocks. The highest level, one block, comes first; over a single block there is no tree."""
     counts: list[int] = []
     below = data_blocks
-    while below > 1 or not counts:
+    while below > 1:
         below = -(-below // PER_BLOCK)
         counts.append(below)
     starts, at = [], 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +17,12 @@ from hypothesis import strategies as st
 from bedplate.node.slots.slots import Slots
 from bedplate.testing.disks import FakeDisks, after, cuts, epochs
 from bedplate.testing.slots import Version, boot, make_disk, make_disks, make_version
+from bedplate.wire.gpt import read_disk, with_identities, writes
 
 OLDEST, BEFORE, NOW, NEXT, LATER = (make_version(count) for count in range(5))
-ALL = (OLDEST, BEFORE, NOW, NEXT, LATER)
+LARGE = make_version(5, uki_bytes=70_000)
+"""Its UKI has more clusters than one sector of the FAT tells of."""
+ALL = (OLDEST, BEFORE, NOW, NEXT, LATER, LARGE)
 PROVEN = {f"{NOW.name}.efi": NOW.uki}
 KEPT = 0.02
 """The share of states from which the sequence is run again to its end."""
@@ -57,6 +61,9 @@ CASES = {
     "update": Case(PROVEN | {f"{BEFORE.name}.efi": BEFORE.uki}, update(NEXT), then=NEXT),
     "update over a version that failed": Case(PROVEN | {f"{NEXT.name}+0-3.efi": NEXT.uki}, update(LATER), LATER, NEXT),
     "update over one not tried yet": Case(PROVEN | {f"{NEXT.name}+3.efi": NEXT.uki}, update(LATER), LATER, NEXT, NEXT),
+    "update over a large one not tried yet": Case(
+        PROVEN | {f"{LARGE.name}+3.efi": LARGE.uki}, update(LATER), LATER, LARGE, LARGE
+    ),
     "update to an older version": Case(PROVEN | {f"{BEFORE.name}.efi": BEFORE.uki}, update(OLDEST), then=OLDEST),
     "update after a renaming that was cut": Case(PROVEN, update(NEXT), then=NEXT, second_name=f"{NOW.name}+2-1.efi"),
     "go back by hand": Case(PROVEN | {f"{BEFORE.name}.efi": BEFORE.uki}, Slots.choose_other, then=BEFORE),
@@ -133,3 +140,55 @@ def test_cuts_while_going_on_after_cuts(data: st.DataObject, name: str) -> None:
         require_boot(disk, case)
     if case.first is not NOW or boot(disk, ALL).version == NOW.name:
         require_boot(bytes(run(case, disk).medium.data), case)
+
+
+def flawed(step: Callable[[Slots, FakeDisks], None]) -> list[str]:
+    """What would be wrong after a cut somewhere in a step that somebody might take instead."""
+    start = disk_of(CASES["update"])
+    disks = make_disks(start)
+    step(Slots(disks, root_hash=NOW.root_hash), disks)
+    return [boot(state, ALL).problem for state in cuts(start, disks.medium.events)]
+
+
+def remove_without_disarming(slots: Slots, disks: FakeDisks) -> None:
+    update(LARGE)(slots)
+    with disks.esp(slots.layout().esp) as esp:
+        esp.remove(f"EFI/Linux/{LARGE.name}+3.efi")
+
+
+def write_at_once(slots: Slots, disks: FakeDisks) -> None:
+    slots.clear()
+    slots.write_usr(NEXT.release.usr, [NEXT.usr])
+    slots.seal(NEXT.release)
+    slots.identify(NEXT.release)
+    with disks.esp(slots.layout().esp) as esp:
+        esp.create(f"EFI/Linux/{NEXT.name}+3.efi")
+        esp.write_at(f"EFI/Linux/{NEXT.name}+3.efi", 0, NEXT.uki)
+
+
+def write_the_slot_before_clearing(slots: Slots, disks: FakeDisks) -> None:
+    update(NEXT)(slots)
+    with disks.partition(slots.layout().other.data) as device:
+        device.write_at(0, LATER.usr)
+
+
+def write_both_tables_at_once(slots: Slots, disks: FakeDisks) -> None:
+    slots.clear()
+    with disks.disk() as disk:
+        table = with_identities(read_disk(disk), {"usr-b": UUID(int=5)})
+        for half in writes(table, disk.size):
+            for each in half:
+                disk.write_at(each.offset, each.data)
+
+
+@pytest.mark.parametrize(
+    ("step", "problem"),
+    [
+        (remove_without_disarming, "its UKI is not as it was signed: the firmware stops here"),
+        (write_at_once, "its UKI is not as it was signed: the firmware stops here"),
+        (write_the_slot_before_clearing, "its /usr is not whole"),
+        (write_both_tables_at_once, "the partition table cannot be read"),
+    ],
+)
+def test_the_cuts_find_what_is_wrong_with_other_orders(step: Callable[[Slots, FakeDisks], None], problem: str) -> None:
+    assert problem in flawed(step)

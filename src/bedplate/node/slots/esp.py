@@ -169,8 +169,8 @@ def _without_half(esp: Esp, file: str, problem: MachineError) -> MachineError:
 def _entry(volume: Volume, name: Name) -> Entry | None:
     """None for what the loader passes over."""
     try:
-        uki = read_uki(volume.file(name))
-    except (NotUki, BadVolume):
+        uki = read_uki(volume.beginning(name))
+    except NotUki:
         return None
     return entry_of(name.name, version=uki.version, root_hash=uki.root_hash, sort_key=uki.sort_key)
 
