@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bedplate.host.clock import SystemClock
-from bedplate.host.http import Floor, Http, Limits, NotThere, RateLimit, Route, SystemHttp
+from bedplate.host.http import Http, NotThere, Route, SystemHttp
+from bedplate.host.pace import Floor, Limits, RateLimit
 from bedplate.host.serve import serving
 from bedplate.local.pki import CLUSTER, ETCD, Pki, ensure_pki
 from bedplate.model.errors import MachineError, PeerError, UserError
@@ -43,24 +44,28 @@ def take(http: Http, url: str, *, most: int = len(BODY), start: int = 0) -> byte
 
 
 @contextmanager
-def playing(play: Play) -> Iterator[str]:
-    """The address of a server whose connections are played by `play`, one after the other."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(5)
+def listening(play: Callable[[socket.socket, bytes], None]) -> Iterator[str]:
+    """The address of a server whose connections are played by `play`, one after the other, with what was asked."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
 
         def serve() -> None:
             with suppress(OSError):
                 while True:
-                    connection, _ = listening.accept()
+                    connection, _ = server.accept()
                     with connection, suppress(OSError):
-                        connection.recv(65536)
-                        play(connection)
+                        play(connection, connection.recv(65536))
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/file"
-        listening.shutdown(socket.SHUT_RDWR)
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/file"
+        server.shutdown(socket.SHUT_RDWR)
     thread.join()
+
+
+def playing(play: Play) -> AbstractContextManager[str]:
+    """The same, whatever was asked."""
+    return listening(lambda connection, _: play(connection))
 
 
 def says(*texts: bytes) -> Play:
@@ -199,8 +204,8 @@ def test_a_server_that_begins_elsewhere_is_refused() -> None:
 
 
 def test_a_port_where_nobody_listens_cannot_be_reached() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
     with pytest.raises(PeerError, match="cannot be reached"):
         take(over_network(), f"http://127.0.0.1:{port}/")
 
@@ -222,22 +227,34 @@ def test_a_fake_that_never_ends_is_cut_like_a_real_one() -> None:
         take(http, "http://server/", most=10_000)
 
 
-def test_a_proxy_is_asked_for_other_hosts_and_not_for_those_that_are_direct() -> None:
-    asked: list[bytes] = []
+class Proxy:
+    """A server that answers as a proxy, and keeps what it was asked."""
 
-    def play(connection: socket.socket) -> None:
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    def __call__(self, connection: socket.socket, asked: bytes) -> None:
+        self.asked.append(asked)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nproxy")
 
-    def remembering(connection: socket.socket) -> None:
-        asked.append(b"")
-        play(connection)
 
-    with playing(remembering) as proxy:
-        route = Route.from_environment({"http_proxy": proxy.removesuffix("/file"), "no_proxy": "localhost, .internal"})
+def test_a_proxy_is_asked_for_other_hosts_and_not_for_those_that_are_direct() -> None:
+    proxy = Proxy()
+    with listening(proxy) as url:
+        route = Route.from_environment({"http_proxy": url.removesuffix("/file"), "no_proxy": "localhost, .internal"})
         assert take(over_network(route=route), "http://releases.invalid/file") == b"proxy"
         with pytest.raises(PeerError, match="cannot be reached"):
             take(over_network(route=route), "http://releases.internal/file")
-    assert len(asked) == 1
+    (asked,) = proxy.asked
+    assert asked.startswith(b"GET http://releases.invalid/file HTTP/1.1")
+
+
+def test_a_proxy_is_told_who_asks() -> None:
+    proxy = Proxy()
+    with listening(proxy) as url:
+        address = url.removesuffix("/file").replace("//", "//node:se%3Acret@")
+        take(over_network(route=Route({"http": address})), "http://releases.invalid/file")
+    assert b"\r\nproxy-authorization: Basic bm9kZTpzZTpjcmV0\r\n" in proxy.asked[0].replace(b"Proxy-A", b"proxy-a")
 
 
 @pytest.mark.parametrize(
@@ -275,10 +292,10 @@ def over_tls(pki: Pki) -> Play:
 
 def test_an_authority_of_the_users_own_is_trusted_and_another_is_not(pki: Pki) -> None:
     for name, trusted in ((CLUSTER, True), (ETCD, False)):
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            thread = threading.Thread(target=lambda: over_tls(pki)(listening.accept()[0]))
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            thread = threading.Thread(target=lambda: over_tls(pki)(server.accept()[0]))
             thread.start()
-            url = f"https://127.0.0.1:{listening.getsockname()[1]}/"
+            url = f"https://127.0.0.1:{server.getsockname()[1]}/"
             http = over_network(Limits(), Route({}, authority=pki.certificate(name).read_text()))
             if trusted:
                 assert take(http, url) == b"ok"

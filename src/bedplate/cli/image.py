@@ -16,6 +16,7 @@ from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.clock import SystemClock
 from bedplate.host.download import HttpDownloader
 from bedplate.host.run import SystemRunner
+from bedplate.image.anchor import development_root, known_root, own_root
 from bedplate.image.build import Image, build_image, plan_image
 from bedplate.image.components.build import World, build_components, make_order, plan_order, programs_of
 from bedplate.image.components.catalogue import Role, read_catalogue
@@ -39,6 +40,15 @@ MirrorOption = Annotated[
 ]
 
 
+TrustOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--trust",
+        metavar="FILE",
+        help="The root.json of your release repository.",
+        show_default="that of the development one",
+    ),
+]
 DebugOption = Annotated[
     bool, typer.Option("--debug", help="A development image, named so, with a shell on its console.")
 ]
@@ -70,6 +80,7 @@ def build(
     ] = None,
     keys: KeysOption = None,
     mirror: MirrorOption = None,
+    trust: TrustOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")] = False,
     root: RootOption = CHECKOUT,
     output: OutputOption = OutputFormat.table,
@@ -80,9 +91,9 @@ def build(
     """
     chosen = ImageVersion.parse(version) if version else None
     if dry_run:
-        emit(plan(root, version=chosen, keys=keys, debug=debug), output=output)
+        emit(plan(root, version=chosen, keys=keys, debug=debug, trust=trust), output=output)
         return
-    image = have_image(root, version=chosen, keys=keys, mirror=mirror, debug=debug)
+    image = have_image(root, version=chosen, keys=keys, mirror=mirror, debug=debug, trust=trust)
     emit(BuiltImage(image.manifest.version, image.manifest.debug, image.disk), output=output)
 
 
@@ -114,13 +125,16 @@ def have_image(
     keys: Path | None = None,
     mirror: str | None = None,
     debug: bool = False,
+    trust: Path | None = None,
 ) -> Image:
     """The image of a checkout with the programs that go into it, all built where the cache lacks them."""
+    if trust:
+        own_root(trust)
     require_whole(root / "os")
     if keys:
         own_pair(keys)
     programs = build_components(root=root, places=places(), runner=SystemRunner(), report=report(), role=Role.IMAGE)
-    return image_of(root, programs, version=version, keys=keys, mirror=mirror, debug=debug)
+    return image_of(root, programs, version=version, keys=keys, mirror=mirror, debug=debug, trust=trust)
 
 
 def image_of(
@@ -131,6 +145,7 @@ def image_of(
     keys: Path | None = None,
     mirror: str | None = None,
     debug: bool = False,
+    trust: Path | None = None,
 ) -> Image:
     """The image of a checkout, of programs that are built; those that do not go into it are left out."""
     runner = SystemRunner()
@@ -140,6 +155,7 @@ def image_of(
         recipe=root / "os",
         programs={name: path for name, path in programs.items() if name in names},
         version=version or recipe_version(root),
+        root=own_root(trust) if trust else development_root(places().state / "release", SystemClock().now()),
         mirror=mirror or host_mirror(runner),
         keys=keys,
         debug=debug,
@@ -153,6 +169,7 @@ def plan(
     version: ImageVersion | None = None,
     keys: Path | None = None,
     debug: bool = False,
+    trust: Path | None = None,
     role: Role | None = Role.IMAGE,
 ) -> list[PlannedStep]:
     """What `have_image` would do, components of that role (all for `None`) first; nothing is changed."""
@@ -161,7 +178,9 @@ def plan(
     steps = plan_order(components, World.real().machine).actions
     there = not any(step.runs for step in steps)
     programs = programs_of(components, Role.IMAGE) if there else {}
-    order = ImageOrder(root / "os", programs, version or recipe_version(root), mirror="", keys=keys, debug=debug)
+    trusted = own_root(trust) if trust else known_root(places().state / "release")
+    version = version or recipe_version(root)
+    order = ImageOrder(root / "os", programs, version, mirror="", keys=keys, debug=debug, root=trusted)
     steps += plan_image(order, places=places(), programs_there=there)
     return [PlannedStep(step.name, step.verb, step.reason, step.seconds) for step in steps]
 

@@ -41,7 +41,10 @@ def init(
     *,
     repository: RepositoryOption = None,
     keys: Annotated[
-        Path | None, typer.Option("--keys", help="Where its keys are made, or lie already; default: beside it.")
+        Path | None,
+        typer.Option(
+            "--keys", metavar="FOLDER", help="Where its keys are made, or lie already.", show_default="beside it"
+        ),
     ] = None,
     dry_run: DryRunOption = False,
     output: OutputOption = OutputFormat.table,
@@ -113,7 +116,7 @@ def promote(
 def withdraw(
     version: VersionArgument,
     *,
-    reason: Annotated[str, typer.Option("--reason", help="What is wrong with it; nodes show it.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What is wrong with it; nodes show it.")],
     repository: RepositoryOption = None,
     keys: KeysOption = None,
     dry_run: DryRunOption = False,

@@ -31,8 +31,8 @@ from bedplate.release.publish.shown import Shown, read_shown
 def bundle(
     wanted: Annotated[list[str], typer.Argument(metavar="VERSION|CHANNEL", help="What is to be in it.")],
     *,
-    file: Annotated[Path, typer.Option("--file", help="The file to write.")],
-    days: Annotated[int, typer.Option("--days", min=1, help="How long nodes accept it.")] = 90,
+    file: Annotated[Path, typer.Option("--file", metavar="FILE", help="The file to write.")],
+    days: Annotated[int, typer.Option("--days", metavar="DAYS", min=1, help="How long nodes accept it.")] = 90,
     repository: RepositoryOption = None,
     keys: KeysOption = None,
     dry_run: DryRunOption = False,
@@ -65,8 +65,8 @@ def versions_of(shown: Shown, wanted: list[str]) -> list[str]:
 
 def serve(
     *,
-    address: Annotated[str, typer.Option("--address", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 8080,
+    address: Annotated[str, typer.Option("--address", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="PORT", help="0 takes a free one.")] = 8080,
     repository: RepositoryOption = None,
 ) -> None:
     """Serve a repository over plain HTTP, for development.

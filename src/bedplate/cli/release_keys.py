@@ -31,15 +31,23 @@ def rotate(
     ],
     *,
     remove: Annotated[
-        list[str] | None, typer.Option("--remove", help="The beginning of a key's id; needed when there are several.")
+        list[str] | None,
+        typer.Option("--remove", metavar="KEY", help="The beginning of a key's id; needed when there are several."),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Add a key and remove none.")] = False,
     drop: Annotated[bool, typer.Option("--drop", help="Remove keys and add none.")] = False,
-    threshold: Annotated[int | None, typer.Option("--threshold", help="How many keys have to sign.")] = None,
-    uri: Annotated[
-        str | None, typer.Option("--uri", help="Where the new private key is, such as gcpkms:…; default: a new file.")
+    threshold: Annotated[
+        int | None, typer.Option("--threshold", metavar="COUNT", help="How many keys have to sign.")
     ] = None,
-    public: Annotated[Path | None, typer.Option("--public", help="Its public key in PEM; goes with --uri.")] = None,
+    uri: Annotated[
+        str | None,
+        typer.Option(
+            "--uri", metavar="URI", help="Where the new private key is, such as gcpkms:….", show_default="a new file"
+        ),
+    ] = None,
+    public: Annotated[
+        Path | None, typer.Option("--public", metavar="FILE", help="Its public key in PEM; goes with --uri.")
+    ] = None,
     repository: RepositoryOption = None,
     keys: KeysOption = None,
     dry_run: DryRunOption = False,

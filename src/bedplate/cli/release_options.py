@@ -22,11 +22,17 @@ from bedplate.release.publish.store import FolderStore
 
 RepositoryOption = Annotated[
     Path | None,
-    typer.Option("--repository", envvar="BEDPLATE_REPOSITORY", help="Its folder; default: one in the state folder."),
+    typer.Option(
+        "--repository",
+        metavar="FOLDER",
+        envvar="BEDPLATE_REPOSITORY",
+        help="Where it lies.",
+        show_default="one in the state folder",
+    ),
 ]
 KeysOption = Annotated[
     list[Path] | None,
-    typer.Option("--keys", help="A folder with release keys; more than once for several."),
+    typer.Option("--keys", metavar="FOLDER", help="A folder with release keys; more than once for several."),
 ]
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A published version.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")]

@@ -7,24 +7,20 @@ bytes are worth is for the caller to judge.
 from __future__ import annotations
 
 import re
-import socket
-import ssl
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError
 from urllib3.exceptions import TimeoutError as Silence
 
 from bedplate.host.clock import Clock
-from bedplate.model.errors import MachineError, PeerError, UserError
+from bedplate.host.pace import PATIENT, Floor, Limits
+from bedplate.host.pools import make_pool
+from bedplate.model.errors import PeerError, UserError
 
 PIECE_BYTES = 1 << 16
 MISSING = (403, 404, 410)
@@ -32,27 +28,11 @@ MISSING = (403, 404, 410)
 ELSEWHERE = (301, 302, 303, 307, 308)
 UNCHANGED = 304
 WHOLE, PARTIAL = 200, 206
-TOO_LONG = "the head of its answer does not come to an end"
 RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/(?:[0-9]+|\*)", re.ASCII)
 
 
 class NotThere(PeerError):
     """The server answers, and has nothing under that address: a question like "is there a next one?" ends so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What is borne. The head of an answer has `head_seconds` in all, each silence `silence_seconds`.
-
-    A body has to bring `floor_bytes` a second on average of every `floor_seconds` that we wait for it.
-    """
-
-    connect_seconds: float = 10.0
-    silence_seconds: float = 20.0
-    head_seconds: float = 30.0
-    floor_bytes: int = 1024
-    floor_seconds: float = 30.0
-    redirects: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +93,7 @@ class SystemHttp:
         route: Route,
         clock: Clock,
         *,
-        limits: Limits = Limits(),
+        limits: Limits = PATIENT,
         limit: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._route, self._clock, self._limits, self._limit = route, clock, limits, limit
@@ -162,19 +142,8 @@ class SystemHttp:
     def _pool(self, url: str) -> urllib3.PoolManager:
         proxy = self._route.proxy_for(url)
         if proxy not in self._pools:
-            self._pools[proxy] = self._make_pool(proxy)
+            self._pools[proxy] = make_pool(proxy, self._route.authority, self._limits)
         return self._pools[proxy]
-
-    def _make_pool(self, proxy: str | None) -> urllib3.PoolManager:
-        timeout = urllib3.Timeout(connect=self._limits.connect_seconds, read=self._limits.silence_seconds)
-        context = _context(self._route.authority)
-        pool = (
-            urllib3.ProxyManager(proxy, proxy_ssl_context=context, ssl_context=context, timeout=timeout)
-            if proxy
-            else urllib3.PoolManager(ssl_context=context, timeout=timeout)
-        )
-        pool.pool_classes_by_scheme = _pools_with_a_deadline(self._limits.head_seconds)
-        return pool
 
     def _pieces(self, url: str, answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         floor = Floor(self._limits)
@@ -192,36 +161,6 @@ class SystemHttp:
                 raise too_slow(url, f"less than {self._limits.floor_bytes} bytes a second")
             self._limit(len(piece))
             yield piece
-
-
-class Floor:
-    """Whether bytes come fast enough, by the time that was spent waiting for them alone."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._bytes, self._seconds = 0, 0.0
-
-    def holds(self, count: int, seconds: float) -> bool:
-        """Count a piece that was waited for; `False` once a whole span of time brought too little."""
-        self._bytes, self._seconds = self._bytes + count, self._seconds + seconds
-        if self._seconds < self._limits.floor_seconds:
-            return True
-        enough = self._bytes >= self._limits.floor_bytes * self._seconds
-        self._bytes, self._seconds = 0, 0.0
-        return enough
-
-
-class RateLimit:
-    """For `SystemHttp(limit=…)`: waits so that no more than so many bytes a second are taken on average."""
-
-    def __init__(self, bytes_per_second: int, clock: Clock) -> None:
-        self._rate, self._clock = bytes_per_second, clock
-        self._free_at = 0.0
-
-    def __call__(self, count: int) -> None:
-        now = self._clock.monotonic()
-        self._free_at = max(now, self._free_at) + count / self._rate
-        self._clock.sleep(self._free_at - now)
 
 
 def within(pieces: Iterator[bytes], url: str, *, most: int, skip: int = 0) -> Iterator[bytes]:
@@ -292,60 +231,3 @@ def _same_server(url: str, answer: urllib3.BaseHTTPResponse) -> str:
     if urlsplit(target)[:2] != urlsplit(url)[:2]:
         raise led_elsewhere(url, target)
     return target
-
-
-def _context(authority: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if authority:
-        try:
-            context.load_verify_locations(cadata=authority)
-        except ssl.SSLError as problem:
-            raise MachineError(
-                "The authority that is to be trusted cannot be read.",
-                details=str(problem),
-                resolution="Give certificates in PEM.",
-            ) from problem
-    return context
-
-
-def _pools_with_a_deadline(seconds: float) -> dict[str, type[HTTPConnectionPool]]:
-    """Connections that give the head of an answer so many seconds in all.
-
-    A limit for each read alone would let a server send one byte of it at a time for ever. The timer ends the
-    connection from outside, since the read that waits cannot look at a clock.
-    """
-
-    class Deadline(HTTPConnection):
-        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-            over = threading.Event()
-            timer = threading.Timer(seconds, self._end, (over,))
-            timer.daemon = True
-            timer.start()
-            try:
-                answer = super().getresponse()
-            except (HTTPException, OSError) as problem:
-                if over.is_set():
-                    raise Silence(TOO_LONG) from problem
-                raise
-            finally:
-                timer.cancel()
-            if over.is_set():  # a head that ends with the connection passes for a whole one
-                answer.close()
-                raise Silence(TOO_LONG)
-            return answer
-
-        def _end(self, over: threading.Event) -> None:
-            over.set()
-            with suppress(OSError, AttributeError):  # it may be over already
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
-
-    class SecureDeadline(Deadline, HTTPSConnection):
-        pass
-
-    class Pool(HTTPConnectionPool):
-        ConnectionCls = Deadline
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = SecureDeadline
-
-    return {"http": Pool, "https": SecurePool}

@@ -13,6 +13,7 @@ from bedplate.host.places import Places
 from bedplate.host.report import Report, Step
 from bedplate.host.run import Runner
 from bedplate.image.agent import agent_place, make_agent
+from bedplate.image.anchor import bake
 from bedplate.image.debs import Supply
 from bedplate.image.describe import describe
 from bedplate.image.disk import make_disk, make_erofs, make_uki, make_verity
@@ -115,6 +116,7 @@ def assemble(order: ImageOrder, materials: Materials, out: Path, step: Step) -> 
     step.note("files of /usr")
     sources = Sources(materials.packages, order.recipe, order.programs, materials.agent, debug=order.debug)
     staged = stage(sources, read_rules(order.recipe, debug=order.debug), out / "root", tools=tools, version=version)
+    bake(order.root, staged.root)
     step.note("erofs and verity")
     make_erofs(out, tools=tools, version=version)
     verity = make_verity(out, materials.pair, tools=tools)

@@ -27,6 +27,8 @@ class ImageOrder:
     version: ImageVersion
     mirror: str
     keys: Path | None = None
+    root: bytes = b""
+    """The root metadata that nodes judge releases by; none goes into the image when it is empty."""
     debug: bool = False
 
     @property
@@ -45,6 +47,7 @@ def order_key(order: ImageOrder, certificate: Path, packages: Path, agent: Path)
     summary = hashlib.sha256()
     for part in (str(order.version), packages.name, agent.name, "debug" if order.debug else ""):
         summary.update(f"{part}\0".encode())
+    summary.update(b"root.json\0" + order.root)
     for name, path in sorted(order.programs.items()):
         summary.update(f"{name}\0".encode() + file_sha256(path).encode())
     for name, path in [(certificate.name, certificate), *_files(order.recipe, "*"), *_files(MAKERS, "*.py")]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bedplate.model.errors import MachineError, PeerError, UserError
-from bedplate.release.publish.changes import promote, publish
+from bedplate.release.publish.changes import begin, promote, publish
 from bedplate.release.publish.edit import carry_out
 from bedplate.release.publish.keys import Keyring, make_keys
 from bedplate.release.trust.layout import TIMESTAMP_FILE
@@ -122,6 +122,18 @@ def test_a_power_cut_after_any_write_leaves_a_repository_that_works(publisher: P
         assert publisher.node(f"again-{power}").refresh().version == 3
 
 
+def test_a_repository_whose_beginning_was_cut_is_begun_again(publisher: Publisher) -> None:
+    writes = begin(publisher.keys, publisher.now).seal(publisher.keys)
+    for power in range(len(writes)):
+        publisher.store = MemoryStore(power=power)
+        with pytest.raises(PowerCut):
+            carry_out(writes, publisher.store)
+        assert TIMESTAMP_FILE not in publisher.store.files
+        publisher.store.power = None
+        carry_out(begin(publisher.keys, publisher.now).seal(publisher.keys), publisher.store)
+        assert publisher.node(f"node-{power}").refresh().root_version == 1
+
+
 def test_the_timestamp_is_written_last(publisher: Publisher) -> None:
     publisher.store.writes.clear()
     publisher.do(publishing())
@@ -150,8 +162,15 @@ def test_keys_that_are_not_here_are_named(publisher: Publisher, tmp_path: Path) 
 
 def test_a_key_file_that_is_gone_is_named(publisher: Publisher) -> None:
     (publisher.folder / "keys/timestamp-1.pem").unlink()
+    with pytest.raises(UserError, match="Too few keys of timestamp are here: 0 of the 1") as caught:
+        publisher.edit(publishing()).seal(Keyring([publisher.folder / "keys"]))
+    assert "(file2:timestamp-1.pem)" in caught.value.details
+
+
+def test_a_key_file_that_holds_another_key_is_named(publisher: Publisher) -> None:
+    (publisher.folder / "keys/timestamp-1.pem").write_bytes((publisher.folder / "keys/snapshot-1.pem").read_bytes())
     with pytest.raises(MachineError, match=r"file2:timestamp-1\.pem of timestamp cannot be used"):
-        publisher.edit(publishing()).seal(publisher.keys)
+        publisher.edit(publishing()).seal(Keyring([publisher.folder / "keys"]))
 
 
 def test_private_keys_are_for_their_owner_alone(publisher: Publisher) -> None:
@@ -162,7 +181,7 @@ def test_private_keys_are_for_their_owner_alone(publisher: Publisher) -> None:
 def test_a_clock_behind_the_last_signature_signs_nothing(publisher: Publisher) -> None:
     publisher.now = START - timedelta(days=1)
     with pytest.raises(MachineError, match="clock is behind"):
-        publisher.edit(publishing())
+        publisher.do(publishing())
 
 
 def test_nothing_is_built_on_what_is_damaged(publisher: Publisher) -> None:

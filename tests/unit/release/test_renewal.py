@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bedplate.model.errors import UserError
+from bedplate.model.errors import MachineError, UserError
 from bedplate.release.publish.edit import Edit, carry_out
 from bedplate.release.publish.keys import Keyring, make_key, name_key
 from bedplate.release.publish.renewal import expiries, refresh
@@ -75,22 +75,43 @@ def test_a_lost_key_is_replaced_without_it(started: Publisher) -> None:
     old = started.keys.of_role("timestamp")[0].keyid
     (started.folder / "keys/timestamp-1.pem").unlink()
     held = make_key(started.folder / "keys", "timestamp")
-    listed = started.folder / "keys/keys.json"
-    listed.write_text(listed.read_text().replace(old, "0" * 64))
     started.keys = Keyring([started.folder / "keys"])
     started.do(lambda edit: rotate(edit, "timestamp", add=[held.key()], remove=[old]))
     assert started.store.writes[-3] == "metadata/2.root.json"
     assert started.node().channel(STABLE).version == OLDER
 
 
+def test_a_time_that_is_wrong_goes_with_the_key_that_signed_it(started: Publisher) -> None:
+    began, started.now = started.now, started.now + timedelta(days=3650)
+    started.do(lambda edit: refresh(edit, RULES))
+    started.now = began
+    with pytest.raises(MachineError, match="clock is behind"):
+        started.do(refresh)
+    started.do(exchanging(started, "timestamp"))
+    started.do(refresh)
+    assert started.node().channel(STABLE).version == OLDER
+
+
 def test_the_threshold_of_the_root_holds_when_its_keys_change(started: Publisher) -> None:
     change = exchanging(started, "root")
-    listed = (started.folder / "keys/keys.json").read_text()
-    for held in started.keys.of_role("root")[1:3]:
-        listed = listed.replace(held.keyid, "0" * 63 + held.keyid[0])
-    (started.folder / "keys/keys.json").write_text(listed)
+    for name in ("root-2.pem", "root-3.pem"):
+        (started.folder / "keys" / name).unlink()
     with pytest.raises(UserError, match="Too few keys of root are here: 1 of the 2"):
         started.edit(change).seal(Keyring([started.folder / "keys"]))
+
+
+def test_keys_that_lie_on_several_media_sign_together(started: Publisher) -> None:
+    """Each has a copy of keys.json, which names the keys of the others too."""
+    keys = started.folder / "keys"
+    media = [started.folder / f"media-{number}" for number in (1, 2, 3)]
+    for number, medium in enumerate(media, 1):
+        medium.mkdir()
+        (medium / "keys.json").write_bytes((keys / "keys.json").read_bytes())
+        (keys / f"root-{number}.pem").rename(medium / f"root-{number}.pem")
+    with pytest.raises(UserError, match="Too few keys of root are here: 1 of the 2"):
+        started.edit(lambda edit: refresh(edit, ["root"])).seal(Keyring([keys, media[2]]))
+    carry_out(started.edit(lambda edit: refresh(edit, ["root"])).seal(Keyring([keys, *media[1:]])), started.store)
+    assert started.node().refresh().root_version == 2
 
 
 @pytest.mark.parametrize(
@@ -117,6 +138,8 @@ def test_a_key_elsewhere_is_named_by_its_public_half(publisher: Publisher, tmp_p
     )
     held = name_key(publisher.folder / "keys", "channels", "gcpkms:projects/p/key/1", public)
     assert held.key() in Keyring([publisher.folder / "keys"]).of_role("channels")
+    with pytest.raises(MachineError, match=r"gcpkms:projects/p/key/1 of channels cannot be used"):
+        Keyring([publisher.folder / "keys"]).signers([held.keyid])
     with pytest.raises(UserError, match="holds no public key"):
         name_key(publisher.folder / "keys", "channels", "gcpkms:x", tmp_path / "gone")
 

@@ -238,6 +238,14 @@ def test_a_payload_goes_on_where_it_stopped(node: Node) -> None:
     assert node.http.asked[-1][1] == 14_000
 
 
+def test_of_a_payload_that_is_there_nothing_is_asked(node: Node) -> None:
+    repository = node.repository()
+    payload = next(each for each in repository.release(VERSION).payloads if each.part is PartName.USR)
+    before = len(node.http.asked)
+    assert list(repository.fetch(payload, start=payload.size)) == []
+    assert not [url for url, _ in node.http.asked[before:] if ".zst" in url]
+
+
 class TwoMirrors:
     """`bad` is asked first and misbehaves under addresses with that end; `good` has the same files."""
 
@@ -335,6 +343,21 @@ def test_a_clock_that_is_behind_does_not_bring_expired_metadata_back(node: Node)
         node.repository().refresh()
 
 
+def test_a_time_that_a_thief_signed_is_forgotten_with_the_key(node: Node) -> None:
+    node.simulator.bump("timestamp")
+    node.simulator.now = START + 70 * YEAR
+    node.simulator.timestamp.expires = START + 80 * YEAR
+    node.simulator.show_timestamp()
+    node.repository().refresh()
+    with pytest.raises(PeerError, match="stands still"):
+        node.repository().refresh()
+    node.simulator.now = START + timedelta(days=1)
+    node.simulator.rotate("timestamp")
+    node.simulator.renew()
+    assert node.repository().channel("1.37/stable").version == VERSION
+    assert node.repository().refresh().moment.at < START + YEAR
+
+
 def test_before_anything_was_seen_the_time_of_the_image_stands_in(node: Node) -> None:
     node.now = datetime(1970, 1, 1, tzinfo=UTC)
     status = node.repository().refresh()
@@ -364,3 +387,16 @@ def test_a_damaged_record_of_the_time_is_made_anew(node: Node) -> None:
     (node.folder / "seen.json").write_bytes(b"{")
     node.repository().refresh()
     assert b"2026-11-24" in (node.folder / "seen.json").read_bytes()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\0" * 100], ids=["emptied", "cut", "zeroed"])
+def test_whatever_is_damaged_in_the_folder_is_made_anew_from_the_root_of_the_image(node: Node, damage: bytes) -> None:
+    node.simulator.rotate("timestamp")
+    node.simulator.renew()
+    node.repository().release(VERSION)
+    files = [path for path in node.folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert len(files) >= 9
+    for path in files:
+        path.write_bytes(damage)
+        assert usr_of(node.repository()) == b"usr" * 5000
+        assert path.read_bytes() != damage

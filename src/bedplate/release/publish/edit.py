@@ -35,6 +35,8 @@ from bedplate.release.trust.layout import (
 )
 
 Content = bytes | Path
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""So far apart may the clocks of two publishers be."""
 S = TypeVar("S", Root, Snapshot, Targets, Timestamp)
 
 
@@ -50,12 +52,6 @@ class Edit:
     """Collects what is to change in what is shown now. `actions` is the plan, in the order of the writes."""
 
     def __init__(self, shown: Shown, now: datetime, days: Mapping[str, int]) -> None:
-        if now < shown.made - timedelta(minutes=5):
-            raise MachineError(
-                "This machine's clock is behind the last signature.",
-                details=f"It says {now:%Y-%m-%d %H:%M} UTC; the repository was signed at {shown.made:%Y-%m-%d %H:%M}.",
-                resolution="Set the clock.",
-            )
         self.shown, self.now = shown, now.replace(microsecond=0)
         self._days = {**{role: rule.days for role, rule in RULES.items()}, **days}
         self._roles: dict[str, tuple[Targets, str]] = {}
@@ -102,11 +98,12 @@ class Edit:
     def actions(self) -> tuple[Action, ...]:
         lines = [(f"Write {path}{_size(content)}", why) for path, content, why in self._files.values()]
         lines += [(f"Sign {name} version {role.version}", why) for name, (role, why) in self._ordered()]
-        lines += [(f"Sign {ROOT} version {self._root[0].version}", self._root[1])] if self._root else []
+        root = [(f"Sign {ROOT} version {self._root[0].version}", self._root[1])] if self._root else []
         if self.stamps:
             because = self._stamp_reason or "it says which metadata belong together"
             lines.append((f"Sign {SNAPSHOT} version {self.shown.snapshot.version + 1}", because))
             lines.append((f"Sign {TIMESTAMP} version {self._stamp_version}", "from here on it is shown"))
+        lines = [*lines, *root] if self.shown.root.signed.version else [*root, *lines]
         return tuple(Action(name, Verb.RUN, why) for name, why in lines)
 
     @property
@@ -120,6 +117,7 @@ class Edit:
         When keys of snapshot, timestamp or targets change, what they sign is signed by the old key and the new one, and
         the root goes last: it is in force at once, and both before and after it everything shown has to be valid.
         """
+        self._require_a_sane_clock()
         writes = [Write(path, content) for path, (_, content, _) in self._files.items()]
         snapshot = deepcopy(self.shown.snapshot)
         for name, (role, _) in self._ordered():
@@ -192,8 +190,24 @@ class Edit:
             signers += keyring.require(ROOT, holder.keyids, holder.threshold)
         return _signed(root, signers)
 
+    def _require_a_sane_clock(self) -> None:
+        """A new timestamp key begins anew: whoever had the old one may have signed any time."""
+        holders = self._holders(TIMESTAMP)
+        changes = any(set(holders[0].keyids) != set(old.keyids) for old in holders[1:])
+        if self.now < self.shown.made - CLOCKS_DIFFER and not changes:
+            raise MachineError(
+                "This machine's clock is behind the last signature.",
+                details=f"It says {self.now:%Y-%m-%d %H:%M} UTC, the signature {self.shown.made:%Y-%m-%d %H:%M}.",
+                resolution="Set the clock. If the last one is wrong: `bedplate release rotate timestamp`.",
+            )
+
     def _carried_over(self, keyring: Keyring) -> bool:
-        """Whether the old keys can still sign what the new root will be asked about; a lost one cannot."""
+        """Whether the old keys can still sign what the new root will be asked about; a lost one cannot.
+
+        Before there was a root nothing was shown, and the timestamp is what ends the beginning.
+        """
+        if not self.shown.root.signed.version:
+            return False
         holders = [self._holders(name) for name in OF_THE_ROOT if name != ROOT]
         return all(len(keyring.signers(old.keyids)) >= old.threshold for _, *olds in holders for old in olds)
 
@@ -205,7 +219,7 @@ def carry_out(writes: Sequence[Write], store: Store) -> None:
         if comes_into_force:
             store.settle()
         if isinstance(write.content, Path):
-            if store.measure(write.path) is None:
+            if store.measure(write.path) != (write.content.stat().st_size, file_sha256(write.content)):
                 store.copy(write.path, write.content)
         else:
             store.write(write.path, write.content)

@@ -44,31 +44,40 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Keyring:
-    """The keys of one or more folders; offline keys may lie in one that is seldom there."""
+    """The keys of one or more folders. A key file that is not in its folder is not here: it may lie on other media."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        self.folders = tuple(folders)
-        self._held = {held.keyid: (folder, held) for folder in folders for held in read_keys(folder).keys}
-        self.days: Mapping[str, int] = {**Keys().days, **(read_keys(folders[0]).days if folders else {})}
+        found = [(folder, read_keys(folder)) for folder in folders]
+        self.days: Mapping[str, int] = found[0][1].days if found else Keys().days
+        self._known = {held.keyid: held for _, keys in reversed(found) for held in keys.keys}
+        self._here = {
+            held.keyid: (folder, held)
+            for folder, keys in reversed(found)
+            for held in keys.keys
+            if _is_here(folder, held)
+        }
 
     def of_role(self, role: str) -> list[Key]:
-        return [held.key() for _, held in self._held.values() if held.role == role]
+        return [held.key() for held in self._known.values() if held.role == role]
 
     def signers(self, keyids: Iterable[str]) -> list[Signer]:
         """The signers of those keys that are here, in the order of the keys."""
-        return [_signer(*self._held[keyid]) for keyid in keyids if keyid in self._held]
+        return [_signer(*self._here[keyid]) for keyid in keyids if keyid in self._here]
 
     def require(self, role: str, keyids: Sequence[str], threshold: int) -> list[Signer]:
         """Signers enough to sign as `role`. Raises `UserError` with the keys that are missing."""
         found = self.signers(keyids)
         if len(found) < threshold:
-            lacking = [keyid for keyid in keyids if keyid not in self._held]
+            lacking = [keyid for keyid in keyids if keyid not in self._here]
             raise UserError(
                 f"Too few keys of {role} are here: {len(found)} of the {threshold} that have to sign.",
-                details="\n".join(f"not here: {keyid}" for keyid in lacking),
+                details="\n".join(f"not here: {self._name(keyid)}" for keyid in lacking),
                 resolution="Name the folders that hold them with --keys, once for each folder.",
             )
         return found
+
+    def _name(self, keyid: str) -> str:
+        return f"{keyid} ({self._known[keyid].uri})" if keyid in self._known else keyid
 
 
 def read_keys(folder: Path) -> Keys:
@@ -94,9 +103,10 @@ def make_keys(folder: Path, rules: Mapping[str, Rule] = RULES) -> None:
 
 
 def make_key(folder: Path, role: str) -> HeldKey:
-    """One more key for a role, noted in the folder."""
+    """One more key for a role, noted in the folder. No name is used twice: the other key may be elsewhere."""
+    taken = {held.uri for held in read_keys(folder).keys} if (folder / FILE).exists() else set()
     number = 1
-    while (folder / f"{role}-{number}.pem").exists():
+    while f"{IN_A_FILE}{role}-{number}.pem" in taken or (folder / f"{role}-{number}.pem").exists():
         number += 1
     return _note(folder, _make(folder, role, number))
 
@@ -129,6 +139,10 @@ def _note(folder: Path, held: HeldKey) -> HeldKey:
 
 def _write(folder: Path, keys: Keys) -> None:
     write_atomically(folder / FILE, msgspec.json.format(msgspec.json.encode(keys), indent=1) + b"\n", mode=0o600)
+
+
+def _is_here(folder: Path, held: HeldKey) -> bool:
+    return not held.uri.startswith(IN_A_FILE) or (folder / held.uri.removeprefix(IN_A_FILE)).is_file()
 
 
 def _signer(folder: Path, held: HeldKey) -> Signer:

@@ -76,20 +76,20 @@ class Shown:
         return decode(self.documents[path], kind)
 
 
-def read_root(store: Store) -> Metadata[Root]:
-    """The newest root. Raises `UserError` when the folder holds no repository."""
+def newest_root(store: Store) -> bytes:
+    """The newest root as it was signed. Raises `UserError` when the folder holds no repository."""
     found = store.read(metadata_file(ROOT, 1))
     if found is None:
         raise UserError("There is no release repository.", resolution="Make one with `bedplate release init`.")
     version = 1
     while (later := store.read(metadata_file(ROOT, version + 1))) is not None:
         version, found = version + 1, later
-    return _parse(metadata_file(ROOT, version), found, Root)
+    return found
 
 
 def read_shown(store: Store) -> Shown:
     """Raises `PeerError` at the first thing that does not fit: nothing may be built on it."""
-    root = read_root(store)
+    root = _parse(f"the newest {ROOT}.json", newest_root(store), Root)
     timestamp = _signed(store, TIMESTAMP_FILE, None, Timestamp)
     meta = timestamp.snapshot_meta
     snapshot = _signed(store, metadata_file(SNAPSHOT, meta.version), meta, Snapshot)
@@ -104,6 +104,12 @@ def read_shown(store: Store) -> Shown:
         if path.endswith(("manifest.json", WITHDRAWN)) or path.startswith(f"{CHANNELS}/")
     }
     return Shown(root, snapshot, timestamp, roles, documents)
+
+
+def target_bytes(store: Store, shown: Shown, path: str) -> bytes | None:
+    """The bytes of a small target, or `None` when none of that name was signed."""
+    found = next((role.targets[path] for role in shown.roles.values() if path in role.targets), None)
+    return None if found is None else _document(store, found)
 
 
 def _document(store: Store, target: TargetFile) -> bytes:

@@ -6,7 +6,7 @@ things of it are replaced here: the time, how files are kept, how bytes are fetc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,8 @@ from bedplate.release.trust.layout import BUNDLE, CHANNELS, MADE, METADATA, RELE
 from bedplate.release.trust.moment import LONG_AGO, Moment
 from bedplate.release.trust.refusals import refusal, unsigned
 
+Clock = Callable[[frozenset[str]], Moment]
+"""The time that counts where these keys sign the timestamp."""
 Tags = dict[str, tuple[str, bytes]]
 """What was last had from an address that changes, with its ETag."""
 CONFIG = UpdaterConfig(max_root_rotations=256, max_delegations=4, targets_max_length=8 << 20)
@@ -57,20 +59,17 @@ class Client(Updater):
     """
 
     def __init__(
-        self, mirror: str, root: bytes, folder: Path, *, http: Http, moment: Moment, tags: Tags, from_bundle: bool
+        self, mirror: str, root: bytes, folder: Path, *, http: Http, clock: Clock, tags: Tags, from_bundle: bool
     ) -> None:
         self.mirror = mirror
-        self.moment, self._from_bundle = moment, from_bundle
+        self._clock, self._from_bundle = clock, from_bundle
         self._last = ("root", root)
         folder.mkdir(parents=True, exist_ok=True)
         with self._in_our_words():
             super().__init__(
                 str(folder), f"{mirror}/{METADATA}", fetcher=Fetcher(http, tags), config=CONFIG, bootstrap=root
             )
-        # The set of trusted metadata reads the clock once, when it is made, and judges every expiry by this value.
-        # Nothing was judged yet: the first root may be expired, and the last one is judged with the timestamp.
-        # Thus the time can be handed in here, without another clock for the whole process.
-        self._trusted_set.reference_time = moment.at
+        self.moment = clock(self.timestamp_keys)
 
     def refresh(self) -> None:
         with self._in_our_words():
@@ -93,6 +92,22 @@ class Client(Updater):
     @property
     def timestamp(self) -> Timestamp:
         return self._trusted_set.timestamp
+
+    @property
+    def timestamp_keys(self) -> frozenset[str]:
+        """Who may say what time it is, by the newest root so far."""
+        return frozenset(self.root.roles[Timestamp.type].keyids)
+
+    def _load_root(self) -> None:
+        """Then hand in the time.
+
+        The set of trusted metadata reads the clock once, when it is made, and judges every expiry by this value. Roots
+        before the last may be expired, and the last is judged with the timestamp, so nothing was judged by it yet. Thus
+        the time can be replaced here, without another clock for the whole process.
+        """
+        super()._load_root()
+        self.moment = self._clock(self.timestamp_keys)
+        self._trusted_set.reference_time = self.moment.at
 
     def _load_timestamp(self) -> None:
         super()._load_timestamp()

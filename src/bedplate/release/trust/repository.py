@@ -37,9 +37,14 @@ T = TypeVar("T")
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """The newest time that a trusted signer wrote; it is never taken back."""
+    """The newest time that a holder of `keys` wrote. It is not taken back while these keys sign the timestamp.
+
+    With other keys it counts no longer: whoever stole one could have written any time, and nodes have to recover from
+    that (The Update Framework 1.0.33, 5.3.11, does so with versions).
+    """
 
     made: datetime
+    keys: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,8 @@ class Repository:
 
     def _stream(self, target: TargetFile, start: int) -> Iterator[bytes]:
         at, digest, problems = start, hashlib.sha256(), list[PeerError]()
+        if start >= target.length:
+            return
         for mirror in tuple(self._mirrors):
             url = f"{mirror}/{target_file(target.path, _digest(target))}"
             try:
@@ -189,7 +196,7 @@ class Repository:
                 self._root,
                 self._folder,
                 http=self._http,
-                moment=self._moment(),
+                clock=self._moment,
                 tags=self._tags,
                 from_bundle=self._from_bundle,
             )
@@ -198,19 +205,22 @@ class Repository:
             self._client = client
         return self._client
 
-    def _moment(self) -> Moment:
-        return moment(self._now(), seen=self._seen().made, built=self._built)
+    def _moment(self, keys: frozenset[str]) -> Moment:
+        return moment(self._now(), seen=self._seen(keys).made, built=self._built)
 
-    def _seen(self) -> Seen:
+    def _seen(self, keys: frozenset[str]) -> Seen:
         """An unreadable file counts as none: the image's time still stands, and the next refresh writes it anew."""
         try:
-            return msgspec.json.decode((self._folder / SEEN).read_bytes(), type=Seen)
+            seen = msgspec.json.decode((self._folder / SEEN).read_bytes(), type=Seen)
         except (FileNotFoundError, msgspec.MsgspecError):
             return Seen(LONG_AGO)
+        return seen if seen.keys == keys else Seen(LONG_AGO)
 
     def _remember(self, client: Client) -> None:
-        if client.made > self._seen().made:
-            write_atomically(self._folder / SEEN, msgspec.json.encode(Seen(client.made)))
+        keys = client.timestamp_keys
+        if client.made > self._seen(keys).made:
+            seen = Seen(client.made, keys)
+            write_atomically(self._folder / SEEN, msgspec.json.encode(seen, order="deterministic"))
 
     def _ask_last(self, mirror: str) -> None:
         self._mirrors.remove(mirror)
