@@ -19,7 +19,7 @@ import zstandard
 from bedplate.host.run import Completed
 from bedplate.model.digests import sha256
 from bedplate.model.errors import OurError, PeerError, UserError
-from bedplate.model.reading import ReadAt
+from bedplate.model.reading import InMemory, ReadAt
 from bedplate.node.health.verdict import Verdict
 from bedplate.node.slots.loader import Entry, after_start, entry_of, file_name, in_order
 from bedplate.node.slots.rules import fallback_of
@@ -173,6 +173,10 @@ class FakeSlots:
         with self._power():
             self.esp.append(_entry(release.version, release.verity.root_hash, TRIES))
         self._prefer(release.verity.root_hash)
+
+    @contextmanager
+    def base_uki(self) -> Iterator[ReadAt]:
+        yield InMemory(b"nobody signed this")
 
     def bless(self) -> None:
         with self._power():

@@ -10,7 +10,7 @@ import msgspec
 
 from bedplate.host.files import write_atomically
 from bedplate.host.run import Runner
-from bedplate.model.errors import OurError, PeerError
+from bedplate.model.errors import OurError, PeerError, briefly
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.leave import LeaveToReboot
 from bedplate.node.update.memory import Failure, Memory, Target, forget_failure, move, note, remember_failure
@@ -19,6 +19,7 @@ from bedplate.node.update.states import Event, State
 from bedplate.node.update.taking import Taker
 from bedplate.wire.desired import Wish
 from bedplate.wire.release import Release, decode, encode
+from bedplate.wire.signature import SignedByAnother
 
 RELEASE = "release.json"
 GIVING = (State.STAGED, State.ROLLING_BACK)
@@ -62,7 +63,7 @@ class Hands:
             case Deed.SEAL:
                 return self._seal(memory, facts, self._release_of(memory, release))
             case Deed.INSTALL:
-                return moved(Event.INSTALLED, self._install(self._release_of(memory, release), facts))
+                return self._install(memory, facts, self._release_of(memory, release))
             case Deed.REBOOT:
                 return self._reboot(memory, facts, step.reason)
             case Deed.DROP:
@@ -106,28 +107,24 @@ class Hands:
         try:
             self.slots.seal(release)
         except PeerError as problem:
-            reason = f"its data does not have its root hash: {problem.brief}"
-            failure = Failure(
-                version=release.version,
-                root_hash=release.verity.root_hash,
-                reason=reason,
-                at=facts.now,
-                asked=memory.target.asked if memory.target else "",
-            )
-            memory = remember_failure(memory, failure)
-            return move(memory, Event.NOT_WANTED, at=facts.now, boot=facts.boot, reason=reason)
+            return _refused(memory, facts, release, f"its data does not have its root hash: {briefly(problem)}")
         self.slots.identify(release)
         reason = "hash tree, signature and identity are written"
         return move(memory, Event.SEALED, at=facts.now, boot=facts.boot, reason=reason)
 
-    def _install(self, release: Release, facts: Facts) -> str:
+    def _install(self, memory: Memory, facts: Facts, release: Release) -> Memory:
         """An older version needs one more write after it is armed, which a crash may have left out."""
         wanted = release.verity.root_hash
+        way = "it was there already"
         if not any(each.root_hash == wanted for each in facts.entries):
-            return f"the UKI is installed with its tries: {self.taker.take_uki(release)}"
-        if facts.entries[0].root_hash != wanted:
+            try:
+                way = self.taker.take_uki(release)
+            except SignedByAnother as problem:
+                return _refused(memory, facts, release, briefly(problem))
+        elif facts.entries[0].root_hash != wanted:
             self.slots.choose_other()
-        return "the UKI is installed with its tries: it was there already"
+        reason = f"the UKI is installed with its tries: {way}"
+        return move(memory, Event.INSTALLED, at=facts.now, boot=facts.boot, reason=reason)
 
     def _reboot(self, memory: Memory, facts: Facts, reason: str) -> Memory:
         """Leave has been given; systemd is asked, whose logind lets the kubelet end pods within their grace."""
@@ -155,3 +152,16 @@ class Hands:
         if problems:
             raise PeerError("The leave to reboot could not be given back.", details="; ".join(problems))
         return msgspec.structs.replace(memory, leave_held=False)
+
+
+def _refused(memory: Memory, facts: Facts, release: Release, reason: str) -> Memory:
+    """What no attempt can mend is remembered as a failure, before it was booted at all."""
+    failure = Failure(
+        version=release.version,
+        root_hash=release.verity.root_hash,
+        reason=reason,
+        at=facts.now,
+        asked=memory.target.asked if memory.target else "",
+    )
+    memory = remember_failure(memory, failure)
+    return move(memory, Event.NOT_WANTED, at=facts.now, boot=facts.boot, reason=reason)

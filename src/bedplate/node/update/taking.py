@@ -12,6 +12,7 @@ from bedplate.node.slots.slots import Slots
 from bedplate.node.update.offers import Releases
 from bedplate.node.update.ways import ways_to
 from bedplate.release.payload.apply import rebuild_full
+from bedplate.wire.signature import SignedByAnother, signed_alike, signers_of
 from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release
 
 ALLOWED_BYTES = 120 << 20
@@ -38,11 +39,10 @@ class Taker:
         return self._take(PartName.USR, release, self._write_usr)
 
     def take_uki(self, release: Release) -> str:
-        """The UKI, armed; how it came, in words."""
-        whole = len(release.uki.chunks)
-        if self.slots.uki_resume_point(release) == whole:
-            self.slots.install(release, (), first=whole)
-            return "it was there already"
+        """The UKI, armed; how it came, in words. Raises `SignedByAnother` for one that the firmware would refuse.
+
+        It is small, so it is always written from its beginning, and who signed it is seen on the way.
+        """
         return self._take(PartName.UKI, release, self._write_uki)
 
     def _take(self, name: PartName, release: Release, write: Callable[[Release, Payload], int]) -> str:
@@ -54,6 +54,8 @@ class Taker:
             self.say(f"Take {way.path}, {way.size} bytes.")
             try:
                 first = write(release, way)
+            except SignedByAnother:
+                raise
             except PeerError as problem:
                 if way.kind is PayloadKind.FULL:
                     raise
@@ -71,10 +73,11 @@ class Taker:
         return first
 
     def _write_uki(self, release: Release, way: Payload) -> int:
-        first = self.slots.uki_resume_point(release)
-        with closing(self._chunks(release, way, first)) as chunks:
-            self.slots.install(release, chunks, first=first)
-        return first
+        with self.slots.base_uki() as running:
+            ours = signers_of(running)
+        with closing(signed_alike(self._chunks(release, way, 0), ours)) as chunks:
+            self.slots.install(release, chunks)
+        return 0
 
     def _chunks(self, release: Release, way: Payload, first: int) -> Generator[bytes, None, None]:
         if self.releases is None:
