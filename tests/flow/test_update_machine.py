@@ -98,4 +98,3 @@ class Node(RuleBasedStateMachine):
 
 Node.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestNode = Node.TestCase
-

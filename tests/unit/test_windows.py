@@ -38,8 +38,12 @@ def test_the_next_opening_is_the_earliest_of_all() -> None:
 
 def test_a_window_keeps_to_the_clock_on_the_wall_when_summer_time_ends() -> None:
     early = Window(start=time(4), minutes=10)
-    assert next_opening((early,), datetime(2026, 10, 24, 12, tzinfo=UTC), BERLIN) == datetime(2026, 10, 25, 3, tzinfo=UTC)
-    assert next_opening((early,), datetime(2026, 10, 23, 12, tzinfo=UTC), BERLIN) == datetime(2026, 10, 24, 2, tzinfo=UTC)
+    assert next_opening((early,), datetime(2026, 10, 24, 12, tzinfo=UTC), BERLIN) == datetime(
+        2026, 10, 25, 3, tzinfo=UTC
+    )
+    assert next_opening((early,), datetime(2026, 10, 23, 12, tzinfo=UTC), BERLIN) == datetime(
+        2026, 10, 24, 2, tzinfo=UTC
+    )
 
 
 def test_a_window_is_as_long_as_it_says_when_summer_time_begins() -> None:

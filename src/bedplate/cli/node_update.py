@@ -83,9 +83,7 @@ def pin(
 def status(name: NameArgument, *, output: OutputOption = OutputFormat.table) -> None:
     """Show which version a node runs, and what it is about."""
     said = _status(_kubectl(), name)
-    shown = NodeStatus(
-        name, said.version, said.state, said.doing, said.target, said.other, said.pinned, said.clock
-    )
+    shown = NodeStatus(name, said.version, said.state, said.doing, said.target, said.other, said.pinned, said.clock)
     emit(shown, output=output)
 
 

@@ -7,7 +7,6 @@ import hmac
 from pathlib import Path
 
 
-
 def boot_id(root: Path) -> str:
     """The kernel's own name for this boot, without line break."""
     return (root / "proc/sys/kernel/random/boot_id").read_text().strip()

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 
 from bedplate.host.run import Runner
 from bedplate.model.errors import BedplateError
-from bedplate.node.report.facts import BadUnit
 
 RESTARTING = "auto-restart"
 LIMIT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class BadUnit:
+    """A unit that failed, or that ends again and again; `last_words` is the last line in its log."""
+
+    name: str
+    restarts: bool
+    last_words: str = ""
 
 
 class Unit(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ class Day(StrEnum):
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Opens on each of `days` at `start` (local time, without zone) and is open for `minutes`, over midnight if need be.
+    """Opens on each of `days` at `start` (local time, without zone), for `minutes`, over midnight if need be.
 
     A start that summer time skips counts by the offset from before; one that it repeats counts the first time.
     """
@@ -39,7 +39,9 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def is_open(windows: tuple[Window, ...], now: datetime, zone: tzinfo) -> bool:
     """Whether one of the windows is open at `now`."""
-    return any(opened <= now < opened + timedelta(minutes=window.minutes) for window, opened in _around(windows, now, zone))
+    return any(
+        opened <= now < opened + timedelta(minutes=window.minutes) for window, opened in _around(windows, now, zone)
+    )
 
 
 def next_opening(windows: tuple[Window, ...], now: datetime, zone: tzinfo) -> datetime | None:

@@ -140,7 +140,7 @@ class FakeSlots:
 
     def write_usr(self, part: Part, chunks: Iterable[bytes], *, first: int = 0) -> None:
         if any(each.root_hash != self.root_hash for each in self.esp):
-            raise OurError("The loader could choose what is being overwritten.")
+            raise OurError(f"The loader could choose what {len(part.chunks)} chunks go over.")
         self.contents[1 - self.running] = Content(chunks=first)
         for _ in chunks:
             with self._power():
@@ -233,7 +233,7 @@ def _entry(version: str, root_hash: str, left: int | None) -> Entry:
 class FixedWish:
     """A source of wishes whose wish a test sets."""
 
-    wish: Wish = Wish()
+    wish: Wish = field(default_factory=Wish)
 
     def look(self) -> Wish:
         return self.wish

@@ -8,7 +8,7 @@ from bedplate.model.network import Answer, Reach
 from bedplate.model.verdicts import Severity, fatal
 from bedplate.node.health.facts import Facts, Membership, Probed
 from bedplate.node.health.rules import judge
-from bedplate.node.report.facts import BadUnit
+from bedplate.node.units import BadUnit
 
 OK = Answer(Reach.ANSWERED, 200)
 MEMBER = Membership(kubelet=OK, api=OK, told=True, ready=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bedplate.model.digests import Sha256
 from bedplate.node.update.ways import SPARE_BYTES, ways_to
-from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release, Verity
 from bedplate.testing.clock import START
+from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release, Verity
 
 VERSION, BASE, ELSE = (f"Bedplate-1.37-amd64-202611.{day}.0" for day in (24, 20, 10))
 DIGEST = Sha256("ab" * 32)

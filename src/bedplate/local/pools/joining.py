@@ -19,8 +19,8 @@ from bedplate.local.kubeconfig import bootstrap_kubeconfig
 from bedplate.local.pki import CLUSTER
 from bedplate.local.pools.nodes import NODES
 from bedplate.local.pools.plan import Deed, MachineAction
-from bedplate.local.releases import with_releases
 from bedplate.local.pools.token import have_token, read_token
+from bedplate.local.releases import with_releases
 from bedplate.model.errors import BedplateError, OurError, PeerError, UserError
 
 

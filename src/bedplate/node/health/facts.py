@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bedplate.model.network import Answer
-from bedplate.node.report.facts import BadUnit
+from bedplate.node.units import BadUnit
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bedplate.host.clock import Clock
 from bedplate.model.errors import MachineError, PeerError, UserError, briefly
-from bedplate.node.update.carry import GIVING, Hands
+from bedplate.node.update.carry import GIVING, Hands, Work
 from bedplate.node.update.leave import ask_all
 from bedplate.node.update.memory import Memory, note
 from bedplate.node.update.plan import Deed, Facts, Offer, Step, next_step
@@ -75,7 +75,7 @@ class Agent:
             self._look()
             step = self._asked(next_step(self.memory, facts, self.wish, self.offered))
             self._tell(facts, step)
-            self.memory = self.hands.carry_out(step, self.memory, facts, self.wish, self.offered.release)
+            self.memory = self.hands.carry_out(Work(step, self.memory, facts, self.wish, self.offered.release))
         except (PeerError, MachineError, UserError) as problem:
             return self._stumble(problem)
         self.pause = FIRST_PAUSE
@@ -128,4 +128,3 @@ class Agent:
         if memory != self.memory or not self.record.path.exists():
             self.memory = memory
             self.record.write(memory)
-

@@ -78,9 +78,7 @@ class Memory(_Value, frozen=True):
         return self.state in RESTING
 
 
-def move(
-    memory: Memory, event: Event, *, at: datetime, boot: str, reason: str, target: Target | None = None
-) -> Memory:
+def move(memory: Memory, event: Event, *, at: datetime, boot: str, reason: str, target: Target | None = None) -> Memory:
     """The memory after an event, with a line of history. `target` is what to become from here on."""
     state = after(memory.state, event)
     chosen = target or memory.target

@@ -49,4 +49,3 @@ def offer_for(wish: Wish, releases: Releases | None, *, channel: str, running: s
 
 def _whole(name: str, running: str) -> str:
     return name if "/" in name else f"{ImageVersion.parse(running).kubernetes}/{name}"
-

@@ -97,33 +97,30 @@ PREPARING = (State.CLEARING, State.WRITING, State.SEALING, State.INSTALLING, Sta
 """States in which another wish still changes the course."""
 
 
+STEPS = {
+    State.CLEARING: (Deed.CLEAR, "the other slot gets {version}, so nothing may boot from it"),
+    State.WRITING: (Deed.WRITE, "{version} is not in the other slot yet"),
+    State.SEALING: (Deed.SEAL, "the data is there; the signed root hash judges it"),
+    State.INSTALLING: (Deed.INSTALL, "the other slot is complete"),
+    State.STAGED: (Deed.REBOOT, "the next boot tries {version}"),
+    State.REBOOTING: (Deed.REBOOT, "leave was given for the boot into {version}"),
+    State.DROPPING: (Deed.DROP, "the staged version is no longer wanted"),
+    State.FAILED: (Deed.WAIT, "the reboot into the other version is under way"),
+    State.RETURNING: (Deed.REBOOT, "leave was given for the boot into the other version"),
+}
+"""What belongs to a state, where that depends on nothing else."""
+
+
 def _under_way(memory: Memory, facts: Facts) -> Step:
     version = memory.target.version if memory.target else ""
-    match memory.state:
-        case State.CLEARING:
-            return Step(Deed.CLEAR, f"the other slot gets {version}, so nothing may boot from it")
-        case State.WRITING:
-            return Step(Deed.WRITE, f"{version} is not in the other slot yet")
-        case State.SEALING:
-            return Step(Deed.SEAL, "the data is there; the signed root hash judges it")
-        case State.INSTALLING:
-            return Step(Deed.INSTALL, "the other slot is complete")
-        case State.STAGED:
-            return Step(Deed.REBOOT, f"the next boot tries {version}")
-        case State.REBOOTING:
-            return Step(Deed.REBOOT, f"leave was given for the boot into {version}")
-        case State.DROPPING:
-            return Step(Deed.DROP, "the staged version is no longer wanted")
-        case State.TRYING if facts.judged and facts.verdict and facts.verdict.passed:
+    if memory.state is State.TRYING:
+        if facts.judged and _passed(facts):
             return Step(Deed.BLESS, "it is healthy")
-        case State.TRYING:
-            return Step(Deed.WAIT, "the health gate has not given its verdict")
-        case State.FAILED:
-            return Step(Deed.WAIT, "the reboot into the other version is under way")
-        case State.RETURNING:
-            return Step(Deed.REBOOT, "leave was given for the boot into the other version")
-        case _:
-            return _rolling_back(memory, facts)
+        return Step(Deed.WAIT, "the health gate has not given its verdict")
+    if memory.state is State.ROLLING_BACK:
+        return _rolling_back(memory, facts)
+    deed, reason = STEPS[memory.state]
+    return Step(deed, reason.format(version=version))
 
 
 def _rolling_back(memory: Memory, facts: Facts) -> Step:
@@ -134,7 +131,7 @@ def _rolling_back(memory: Memory, facts: Facts) -> Step:
     return Step(Deed.REBOOT, f"the next boot is {previous}")
 
 
-def _resting(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:
+def _resting(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:  # noqa: PLR0911 — a ladder: the first rung that holds
     if memory.leave_held:
         return Step(Deed.END_LEAVE, "the reboot is over")
     if facts.running is not None and facts.running.left is not None and facts.judged and _passed(facts):
@@ -152,7 +149,7 @@ def _resting(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:
     return Step(Deed.BEGIN, f"{offer.release.version} is wanted", _target(facts, wish, offer.release))
 
 
-def refusal(memory: Memory, facts: Facts, wish: Wish, release: Release) -> str:
+def refusal(memory: Memory, facts: Facts, wish: Wish, release: Release) -> str:  # noqa: PLR0911 — likewise
     """Why this release is not installed here now; empty when it is to be."""
     root_hash = release.verity.root_hash
     if root_hash == facts.root_hash:

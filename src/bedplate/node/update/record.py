@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +37,10 @@ class Record:
         except FileNotFoundError:
             return Memory(), ""
         except (OSError, ValueError) as problem:
-            aside = self.path.with_suffix(".damaged")
-            try:
-                self.path.replace(aside)
-            except OSError as still:
-                problem = still
-            return Memory(), f"{self.path.name} could not be read ({' '.join(str(problem).split())})"
+            why = " ".join(str(problem).split())
+            with suppress(OSError):  # what cannot even be moved is read, and told, again
+                self.path.replace(self.path.with_suffix(".damaged"))
+            return Memory(), f"{self.path.name} could not be read ({why})"
 
     def write(self, memory: Memory) -> None:
         """Raises `MachineError` when the disk is full; then the old content stays."""

@@ -12,8 +12,8 @@ from bedplate.node.slots.slots import Slots
 from bedplate.node.update.offers import Releases
 from bedplate.node.update.ways import ways_to
 from bedplate.release.payload.apply import rebuild_full
-from bedplate.wire.signature import SignedByAnother, signed_alike, signers_of
 from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release
+from bedplate.wire.signature import SignedByAnother, signed_alike, signers_of
 
 ALLOWED_BYTES = 120 << 20
 
@@ -47,9 +47,7 @@ class Taker:
 
     def _take(self, name: PartName, release: Release, write: Callable[[Release, Payload], int]) -> str:
         told: list[str] = []
-        ways = ways_to(
-            release, name, running=self.running, memory_free=self.memory_free(), allowed=ALLOWED_BYTES
-        )
+        ways = ways_to(release, name, running=self.running, memory_free=self.memory_free(), allowed=ALLOWED_BYTES)
         for way in ways:
             self.say(f"Take {way.path}, {way.size} bytes.")
             try:

@@ -8,9 +8,7 @@ SPARE_BYTES = 48 << 20
 """What the agent itself needs beside the memory that a delta asks for."""
 
 
-def ways_to(
-    release: Release, name: PartName, *, running: str, memory_free: int, allowed: int
-) -> tuple[Payload, ...]:
+def ways_to(release: Release, name: PartName, *, running: str, memory_free: int, allowed: int) -> tuple[Payload, ...]:
     """Deltas against the running version for which there is memory, by size, and the full payload last.
 
     `memory_free` is what the node has, `allowed` what the agent may take of it, in bytes.
