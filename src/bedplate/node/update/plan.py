@@ -154,6 +154,8 @@ def refusal(memory: Memory, facts: Facts, wish: Wish, release: Release) -> str: 
     root_hash = release.verity.root_hash
     if root_hash == facts.root_hash:
         return f"{release.version} runs"
+    if release.version == facts.version:
+        return f"{release.version} runs with another root hash, and a version never changes: the repository is wrong"
     if not facts.judged:
         return f"the running {facts.version} has not been judged yet"
     failure = memory.failure_of(root_hash)
