@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+from bedplate.host.files import file_sha256, space_for
 from bedplate.model.errors import OurError, PeerError, briefly
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.offers import Releases
 from bedplate.node.update.ways import ways_to
-from bedplate.release.payload.apply import rebuild_full
+from bedplate.release.payload.apply import rebuild_delta, rebuild_full
+from bedplate.release.payload.delta.format import read_head
+from bedplate.release.payload.parts import ReadAt, Window
 from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release
 from bedplate.wire.signature import SignedByAnother, signed_alike, signers_of
 
 ALLOWED_BYTES = 120 << 20
+DELTA = "delta"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,40 @@ class Taker:
         if self.releases is None:
             raise PeerError("This node belongs to no release repository.")
         part: Part = release.part(way.part)
-        if way.kind is PayloadKind.DELTA:
-            raise PeerError("This agent takes no deltas.")
-        yield from rebuild_full(self.releases.fetch(way, start=sum(way.frames[:first])), way, part, first=first)
+        if way.kind is PayloadKind.FULL:
+            yield from rebuild_full(self.releases.fetch(way, start=sum(way.frames[:first])), way, part, first=first)
+            return
+        file = self._fetched(way)
+        with file.open("rb") as delta, self._base(way.part, delta) as base, self._beside(way.part) as beside:
+            yield from rebuild_delta(delta, base, part, beside=beside, first=first)
+        file.unlink()
+
+    def _fetched(self, way: Payload) -> Path:
+        """The delta as a file, since it is read at three places at once; one that is there whole is used again."""
+        file = self.folder / DELTA
+        if not file.is_file() or file_sha256(file) != way.sha256:
+            with space_for(file), file.open("wb") as sink:
+                for piece in self._pieces(way):
+                    sink.write(piece)
+        return file
+
+    def _pieces(self, way: Payload) -> Iterator[bytes]:
+        if self.releases is None:
+            raise PeerError("This node belongs to no release repository.")
+        return self.releases.fetch(way)
+
+    @contextmanager
+    def _base(self, name: PartName, delta: BinaryIO) -> Iterator[ReadAt]:
+        """What runs, as long as the delta says that it is."""
+        size = sum(segment.size for segment in read_head(delta).base)
+        with self.slots.base(size) if name is PartName.USR else self.slots.base_uki() as whole:
+            yield Window(whole, 0, size)
+
+    @contextmanager
+    def _beside(self, name: PartName) -> Iterator[ReadAt | None]:
+        """The new /usr, which lies in the other slot by the time a UKI is made."""
+        if name is PartName.USR:
+            yield None
+            return
+        with self.slots.disks.partition(self.slots.layout().other.data) as other:
+            yield other

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 import zstandard
 
-from bedplate.release.payload.parts import checked, not_the_part
+from bedplate.release.payload.delta.format import Head, read_head
+from bedplate.release.payload.delta.frames import packed_again, unpacked
+from bedplate.release.payload.delta.rebuild import Opened, carry_out
+from bedplate.release.payload.parts import ReadAt, Window, checked, checked_chunks, not_the_part
 from bedplate.wire.release import CHUNK_BYTES, Part, Payload
 
 FRAME_BYTES = CHUNK_BYTES + (CHUNK_BYTES >> 8) + 64
@@ -53,3 +57,43 @@ def _chunk_of(frame: bytes, size: int, index: int) -> bytes:
         return zstandard.ZstdDecompressor().decompress(frame, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError as problem:
         raise not_the_part(f"the frame of chunk {index} cannot be unpacked: {problem}") from problem
+
+
+def rebuild_delta(
+    delta: BinaryIO, base: ReadAt, part: Part, *, beside: ReadAt | None = None, first: int = 0
+) -> Iterator[bytes]:
+    """The chunks of the part from `first` on, of a delta and the part it was made against.
+
+    `delta` is a file that can be read at any place; `beside` is the new /usr, to which the delta of a UKI refers. At
+    most one chunk, the windows of three streams and what `Payload.memory` tells are in memory. Raises `PeerError` for
+    a delta that is damaged, that lies, or that was made against something else.
+    """
+    head = read_head(delta)
+    if sum(segment.size for segment in head.part) != part.size:
+        raise not_the_part("the delta makes a part of another size")
+    if sum(segment.size for segment in head.base) != base.size:
+        raise not_the_part("the delta was made against a base of another size")
+    sources = opened_base(head, base, beside)
+    if head.plain:
+        return checked_chunks(carry_out(delta, head, sources, start=first * CHUNK_BYTES), part, first=first)
+    return passed_over(checked_chunks(packed_again(carry_out(delta, head, sources), head), part), first)
+
+
+def opened_base(head: Head, base: ReadAt, beside: ReadAt | None) -> Opened:
+    """The base in the uncompressed domain, and the new /usr behind it where the delta refers to that."""
+    sources: list[ReadAt] = []
+    offset = 0
+    for segment in head.base:
+        source = Window(base, offset, segment.size)
+        sources.append(unpacked(source, segment) if segment.level else source)
+        offset += segment.size
+    if head.beside:
+        if beside is None or beside.size < head.beside:
+            raise not_the_part("the delta refers to a /usr that is not there")
+        sources.append(Window(beside, 0, head.beside))
+    return Opened(*sources)
+
+
+def passed_over(chunks: Iterator[bytes], first: int) -> Iterator[bytes]:
+    """All but the first ones: a part that is packed again has to be made from its beginning."""
+    return (chunk for index, chunk in enumerate(chunks) if index >= first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -57,6 +58,18 @@ class BytesAt:
         return self.data[offset : offset + size]
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`size` bytes of another source, from `offset` on."""
+
+    source: ReadAt
+    offset: int
+    size: int
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        return self.source.read_at(self.offset + offset, max(0, min(size, self.size - offset)))
+
+
 def describe_part(path: Path) -> Part:
     """The digests of a file, which is not empty, and of each chunk of it."""
     whole = hashlib.sha256()
@@ -74,18 +87,20 @@ def checked_chunks(pieces: Iterable[bytes], part: Part, *, first: int = 0) -> It
     Each is held back until its digest is right; at most one and a piece are in memory. Raises `PeerError` for a
     chunk with other bytes, for pieces that end before the part, and for pieces that go on after it.
     """
-    index, chunk = first, bytearray()
+    index, chunk = first, io.BytesIO()  # which gives away what it holds without a copy
     for piece in pieces:
         rest = memoryview(piece)
         while rest:
             if index == len(part.chunks):
                 raise not_the_part("it goes on after the end of the part")
-            taken = rest[: part.chunk_size(index) - len(chunk)]
-            chunk += taken
+            taken = rest[: part.chunk_size(index) - chunk.tell()]
+            chunk.write(taken)
             rest = rest[len(taken) :]
-            if len(chunk) == part.chunk_size(index):
-                yield checked(bytes(chunk), part, index)
-                index, chunk = index + 1, bytearray()
+            if chunk.tell() == part.chunk_size(index):
+                whole, chunk = chunk.getvalue(), io.BytesIO()
+                yield checked(whole, part, index)
+                del whole
+                index += 1
     if index < len(part.chunks):
         raise not_the_part(f"it ends within chunk {index} of {len(part.chunks)}")
 

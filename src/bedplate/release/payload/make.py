@@ -1,0 +1,97 @@
+"""Deltas, made by the publisher and tried before they are used."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bedplate.host.files import file_sha256, space_for
+from bedplate.model.errors import OurError, PeerError
+from bedplate.release.payload.apply import rebuild_delta
+from bedplate.release.payload.delta.format import Segment, most_commands
+from bedplate.release.payload.delta.script import Script
+from bedplate.release.payload.delta.usr import write_usr
+from bedplate.release.payload.parts import describe_part
+from bedplate.wire.release import PartName, Payload, PayloadKind
+
+PAYS_BELOW = 0.7
+"""Of the full payload: a delta that is larger is not worth its file and the node's time."""
+MEMORY = 64 << 20
+"""What a node needs for a delta that packs nothing again: a chunk, the streams' windows, the batch of a sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The part in `file` of an older `version`."""
+
+    version: str
+    file: Path
+
+
+def make_usr_delta(base: Base, new: Path, target: Path, *, path: str) -> Payload:
+    """Write the delta that makes the image `new` of the older one, whose target in the repository is `path`.
+
+    It is applied once before it counts. Raises `OurError` when that does not give the image.
+    """
+    with mapped(base.file) as old, mapped(new) as after:
+        script = Script()
+        write_usr(script, old, after)
+        with space_for(target), target.open("wb") as sink:
+            script.write(sink, base=[Segment(len(old))], part=[Segment(len(after))])
+        if script.commands > most_commands(len(after)):
+            raise OurError(f"The delta from {base.version} has more commands than a node carries out.")
+    _try(base, new, target)
+    return Payload(
+        part=PartName.USR,
+        kind=PayloadKind.DELTA,
+        path=path,
+        size=target.stat().st_size,
+        sha256=file_sha256(target),
+        base=base.version,
+        base_sha256=file_sha256(base.file),
+        memory=MEMORY,
+    )
+
+
+def pays(delta: Payload, full: Payload) -> str:
+    """Why the delta is not worth keeping beside the full payload; empty when it is."""
+    if delta.size <= full.size * PAYS_BELOW:
+        return ""
+    return f"it has {delta.size / full.size:.0%} of the full payload's size"
+
+
+def _try(base: Base, new: Path, delta: Path) -> None:
+    try:
+        with mapped(base.file) as old, delta.open("rb") as opened:
+            for _ in rebuild_delta(opened, MappedAt(old), describe_part(new)):
+                pass
+    except PeerError as problem:
+        raise OurError(f"The delta from {base.version} does not make the part.", details=str(problem)) from problem
+
+
+@dataclass(frozen=True, slots=True)
+class MappedAt:
+    """A file in the address space."""
+
+    view: memoryview
+
+    @property
+    def size(self) -> int:
+        return len(self.view)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        return bytes(self.view[offset : offset + size])
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[memoryview]:
+    """The bytes of a file that is not empty, without reading them."""
+    with path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ) as data:
+        view = memoryview(data)
+        try:
+            yield view
+        finally:
+            view.release()
