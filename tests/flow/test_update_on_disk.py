@@ -60,7 +60,7 @@ class Node:
 
     def _gather(self) -> Facts:
         now, entries = self.clock.now(), self.slots.entries()
-        verdict = Verdict(self.version, self.boot_id, True, now, 1.0)
+        verdict = Verdict(self.version, self.boot_id, passed=True, at=now, seconds=1.0)
         return Facts(self.version, self.slots.root_hash, self.boot_id, now, entries, verdict)
 
     def _reboot(self, argv: tuple[str, ...]) -> Completed:
