@@ -17,6 +17,7 @@ from bedplate.node.update.plan import Facts
 from bedplate.node.update.record import Record
 from bedplate.node.update.states import State
 from bedplate.node.update.taking import Taker
+from bedplate.release.payload.make import Base, make_usr_delta
 from bedplate.testing.clock import FakeClock
 from bedplate.testing.disks import FakeDisks
 from bedplate.testing.node import FakeReleases, FixedWish, packed_payload
@@ -25,16 +26,19 @@ from bedplate.testing.slots import Boot, Version, boot, make_disk, make_disks, m
 from bedplate.wire.desired import Wish
 from bedplate.wire.release import PartName
 
-OLD, NEW = make_version(0), make_version(1)
+OLD = make_version(0)
+NEW = make_version(1, usr=OLD.usr[:20_000] + b"changed" + OLD.usr[20_007:])
 
 
 class Node:
     """One boot of a node: the version that runs, its disk, and the folder that outlives it."""
 
-    def __init__(self, running: Version, disks: FakeDisks, folder: Path, boot_id: str) -> None:
+    def __init__(
+        self, running: Version, disks: FakeDisks, folder: Path, boot_id: str, releases: FakeReleases | None = None
+    ) -> None:
         self.slots, self.version, self.boot_id = Slots(disks, root_hash=running.root_hash), running.name, boot_id
         self.clock, self.rebooting = FakeClock(), False
-        releases, record, said = publish(NEW), Record(folder), list[str]().append
+        releases, record, said = releases or publish(NEW), Record(folder), list[str]().append
         runner = FakeRunner(self._reboot)
         taker = Taker(self.slots, releases, running.name, folder, lambda: 1 << 30, said)
         self.agent = Agent(
@@ -75,6 +79,19 @@ def publish(version: Version) -> FakeReleases:
     return FakeReleases({version.name: release}, {payload.path: content for payload, content in packed})
 
 
+def with_delta(releases: FakeReleases, folder: Path) -> FakeReleases:
+    """A delta beside the full payload, from what runs."""
+    old, new, target = (folder / name for name in ("old", "new", "delta.made"))
+    old.write_bytes(OLD.usr)
+    new.write_bytes(NEW.usr)
+    path = f"releases/{NEW.name}/usr.from-{OLD.name}.delta"
+    delta = make_usr_delta(Base(OLD.name, old), new, target, path=path)
+    release = releases.releases[NEW.name]
+    releases.releases[NEW.name] = msgspec.structs.replace(release, payloads=(*release.payloads, delta))
+    releases.files[path] = target.read_bytes()
+    return releases
+
+
 def installed() -> FakeDisks:
     return make_disks(make_disk({"usr-a": OLD}, {f"{OLD.name}.efi": OLD.uki}))
 
@@ -107,3 +124,21 @@ def test_an_agent_that_starts_anew_before_every_round_comes_to_the_same_end(tmp_
         if node.rebooting:
             break
     assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(NEW.name)
+
+
+def test_a_delta_from_what_runs_is_taken_instead_of_the_full_payload(tmp_path: Path) -> None:
+    disks, releases = installed(), with_delta(publish(NEW), tmp_path)
+    list(Node(OLD, disks, tmp_path, "1", releases).rounds())
+    assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(NEW.name)
+    assert releases.fetched < len(NEW.usr) / 4
+    assert not (tmp_path / "delta").exists()
+
+
+def test_a_delta_that_does_not_apply_is_followed_by_the_full_payload(tmp_path: Path) -> None:
+    disks, releases = installed(), with_delta(publish(NEW), tmp_path)
+    path = next(name for name in releases.files if name.endswith(".delta"))
+    releases.files[path] = releases.files[path][:-20] + bytes(20)
+    node = Node(OLD, disks, tmp_path, "1", releases)
+    list(node.rounds())
+    assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(NEW.name)
+    assert any("did not apply" in line.reason for line in node.agent.memory.history)

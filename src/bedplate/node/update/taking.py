@@ -112,6 +112,7 @@ class Taker:
     def _base(self, name: PartName, delta: BinaryIO) -> Iterator[ReadAt]:
         """What runs, as long as the delta says that it is."""
         size = sum(segment.size for segment in read_head(delta).base)
+        delta.seek(0)
         with self.slots.base(size) if name is PartName.USR else self.slots.base_uki() as whole:
             yield Window(whole, 0, size)
 
