@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bedplate.host.disks import BlockDevice, Esp, SystemDevice, SystemDisks, SystemEsp
+from bedplate.host.devices import SystemDevice
+from bedplate.host.disks import BlockDevice, Esp, SystemDisks, SystemEsp
 from bedplate.host.run import SystemRunner
 from bedplate.model.errors import MachineError
 from bedplate.model.reading import InMemory

@@ -160,3 +160,51 @@ def test_nobody_there_is_no_answer_to_a_name_query() -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     assert not SystemPeers(name_port=port).answers_names("127.0.0.1")
+
+
+def test_a_port_takes_connections_or_does_not() -> None:
+    with server(lambda _: None) as port:
+        assert PEERS.connects("127.0.0.1", port)
+    assert not PEERS.connects("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("says", "speaks"), [(b"\0\0\0\4\0\0\0\0\0", True), (b"HTTP/1.1 400 Bad Request\r\n\r\n", False), (b"", False)]
+)
+def test_a_server_of_http2_is_told_by_its_first_frame(tmp_path: Path, says: bytes, *, speaks: bool) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                assert connection.recv(64).startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+                connection.sendall(says)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert PEERS.speaks_http2(path) is speaks
+        thread.join()
+
+
+def test_nothing_answers_where_there_is_no_socket(tmp_path: Path) -> None:
+    assert not PEERS.speaks_http2(tmp_path / "none")
+
+
+def test_a_request_with_a_body_has_its_length_and_kind() -> None:
+    seen = []
+
+    def play(connection: socket.socket) -> None:
+        seen.append(connection.recv(4096))
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n{}")
+
+    with server(play) as port:
+        headers = {"Content-Type": "application/json"}
+        answer = PEERS.send("PATCH", f"http://127.0.0.1:{port}/n", Caller(), b'{"a":1}', headers=headers)
+    assert (answer.status, answer.body) == (200, b"{}")
+    head, _, body = seen[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"PATCH /n HTTP/1.0\r\n")
+    assert {b"Content-Length: 7", b"Content-Type: application/json"} <= set(head.split(b"\r\n"))
+    assert body == b'{"a":1}'

@@ -19,9 +19,10 @@ from cryptography.x509.oid import NameOID
 from bedplate.host.run import Completed
 from bedplate.local.kubeconfig import bootstrap_kubeconfig
 from bedplate.model.network import Answer, Caller, Reach
-from bedplate.node.report.facts import BadUnit, Facts, NodeState, NoState, Request, Server
+from bedplate.node.report.facts import Facts, NodeState, NoState, Request, Server
 from bedplate.node.report.gather import CERTIFICATE, HEALTH, NAME_SERVERS, REQUESTS, SYNCHRONISED, Node
 from bedplate.node.report.watch import EVERY_SECONDS, watch
+from bedplate.node.units import BadUnit
 from bedplate.testing.clock import START, FakeClock
 from bedplate.testing.network import FakeLinks, FakePeers
 from bedplate.testing.runner import FakeRunner, completed

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bedplate.image.agent import PACKAGES
 from tests.full_run import ROOT, Progress, digest_for, digest_of, imported_by, node_parts, read_record
 
 LOCKED = '[[package]]\nname = "{}"\nversion = "1"\nwheels = [{{ url = "{}-1-py3-none-any.whl", hash = "sha256:1" }}]\n'
@@ -88,7 +89,7 @@ def checkout(tmp_path: Path) -> Path:
     for path, text in texts.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    wheels = [LOCKED.format(name, name) for name in ("pyinstaller", "msgspec", "pyyaml")]
+    wheels = [LOCKED.format(name, name) for name in PACKAGES]
     (tmp_path / "uv.lock").write_text("".join(wheels))
     return tmp_path
 

@@ -110,6 +110,27 @@ def up(
             help="Start no control plane; the machines join the one that FILE names.",
         ),
     ] = None,
+    releases: Annotated[
+        Path | None,
+        typer.Option(
+            "--releases",
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            resolve_path=True,
+            help="A release repository, from which new machines update.",
+        ),
+    ] = None,
+    agent_settings: Annotated[
+        Path | None,
+        typer.Option(
+            "--agent-settings",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="What new machines are told of updates, in TOML.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")] = False,
     root: RootOption = CHECKOUT,
     output: OutputOption = OutputFormat.table,
@@ -127,7 +148,15 @@ def up(
         return
     progress_console().print(told(steps), highlight=False, soft_wrap=True)
     with changing("bringing up the local cluster"), _told_what_runs_on():
-        order = make_order(root, acceleration.kind, api_port=ports[0], registry_port=ports[1], kubeconfig=kubeconfig)
+        order = make_order(
+            root,
+            acceleration.kind,
+            api_port=ports[0],
+            registry_port=ports[1],
+            kubeconfig=kubeconfig,
+            releases=releases,
+            agent=agent_settings,
+        )
         cluster, machines = _bring_about(order, nodes)
     _say_what_next(cluster, machines)
 

@@ -18,7 +18,7 @@ from bedplate.local import cluster
 from bedplate.local.addons import manifests_folder
 from bedplate.local.cell.client import find_cell
 from bedplate.local.cluster import Cluster, ClusterOrder, images_before, open_cluster
-from bedplate.local.joined import with_control_plane
+from bedplate.local.joined import kept_agent, kept_releases, with_control_plane
 from bedplate.local.machines.kvm import Acceleration
 from bedplate.local.machines.qemu import Accelerator
 
@@ -62,11 +62,19 @@ def preflight(*ports: int) -> Acceleration:
 
 
 def make_order(
-    root: Path, accelerator: Accelerator, *, api_port: int, registry_port: int, kubeconfig: Path | None
+    root: Path,
+    accelerator: Accelerator,
+    *,
+    api_port: int,
+    registry_port: int,
+    kubeconfig: Path | None,
+    releases: Path | None = None,
+    agent: Path | None = None,
 ) -> ClusterOrder:
     """What the cluster of a checkout is made of, everything built where the cache lacks it.
 
-    `kubeconfig` names the control plane that its machines join, where that is not one of its own.
+    `kubeconfig` names the control plane that its machines join, where that is not one of its own. `releases` is a
+    release repository for its machines, `agent` a file with settings of their agent; those from before stay.
     """
     runner = SystemRunner()
     programs = build_components(root=root, places=places(), runner=runner, report=report())
@@ -86,5 +94,7 @@ def make_order(
         accelerator=accelerator,
         api_port=api_port,
         registry_port=registry_port,
+        releases=releases or kept_releases(cluster_folder()),
+        agent=agent.read_text() if agent else kept_agent(cluster_folder()),
     )
     return with_control_plane(order, cluster_folder(), kubeconfig, runner)

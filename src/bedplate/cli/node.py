@@ -9,6 +9,7 @@ import typer
 
 from bedplate.cli.context import report
 from bedplate.cli.local import changing, the_cluster
+from bedplate.cli.node_update import history, pin, rollback, status, update
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.clock import SystemClock
 from bedplate.host.run import SystemRunner
@@ -18,6 +19,9 @@ from bedplate.model.errors import UserError
 from bedplate.model.machines import Power
 
 app = typer.Typer(help="Machines and their consoles.", no_args_is_help=True, rich_markup_mode=None)
+
+for command in (update, rollback, pin, status, history):
+    app.command()(command)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The node's name.")]
 COLUMNS = {"Name": "name", "Pool": "pool", "Address": "address", "Power": "state"}

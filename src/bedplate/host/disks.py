@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import mmap
 import os
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bedplate.host.files import FULL
+from bedplate.host.devices import SystemDevice, read_all, told, write_all
 from bedplate.host.run import Runner
 from bedplate.model.errors import MachineError
 from bedplate.wire.gpt import SECTOR, Slice
 
-ALIGNED = 4096
-"""What O_DIRECT wants of places, sizes and memory: no device here has larger blocks."""
-BUFFER = 4 << 20
 MOUNT = "nodev,nosuid,noexec,umask=0077,tz=UTC,errors=remount-ro"
-_BLKGETSIZE64 = 0x80081272
 
 
 class BlockDevice(Protocol):
@@ -97,48 +89,6 @@ class Disks(Protocol):
         ...
 
 
-class SystemDevice:
-    """A block device of this machine, or a regular file in its place.
-
-    Writing goes through the page cache and `fsync`, which waits for the device's own cache too (fsync(2)) and is where
-    the kernel tells of writes that failed. Reading goes past the page cache (O_DIRECT): the kernel first writes out
-    what it still holds of that place, so what comes back is what the device has. To drop the pages instead
-    (posix_fadvise(2), POSIX_FADV_DONTNEED) is advice only: pages in use stay, and would be read back as if written.
-    """
-
-    def __init__(self, path: Path, *, exclusive: bool = False) -> None:
-        self.path = path
-        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_EXCL if exclusive else 0)
-        with _told(path, "opened"):
-            self._fd = os.open(path, flags)
-            self._direct = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)
-            self._size = _size_of(self._fd)
-        self._buffer = mmap.mmap(-1, BUFFER)
-
-    @property
-    def size(self) -> int:
-        return self._size
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        with _told(self.path, f"read at {offset}"):
-            return _read_direct(self._direct, self._buffer, offset, min(size, max(self._size - offset, 0)))
-
-    def write_at(self, offset: int, data: bytes) -> None:
-        if offset + len(data) > self._size:
-            raise MachineError(f"{self.path} ends at {self._size}, and {offset + len(data)} was to be written.")
-        with _told(self.path, f"written at {offset}"):
-            _write_all(self._fd, offset, data)
-
-    def flush(self) -> None:
-        with _told(self.path, "flushed"):
-            os.fsync(self._fd)
-
-    def close(self) -> None:
-        os.close(self._fd)
-        os.close(self._direct)
-        self._buffer.close()
-
-
 class SystemEsp:
     """The ESP mounted at `folder` from the block device `device`.
 
@@ -153,7 +103,7 @@ class SystemEsp:
         self._changed: set[Path] = set()
 
     def files(self, folder: str) -> Sequence[EspFile]:
-        with _told(self.folder / folder, "listed"):
+        with told(self.folder / folder, "listed"):
             try:
                 names = sorted(each for each in (self.folder / folder).iterdir() if each.is_file())
             except FileNotFoundError:
@@ -162,40 +112,40 @@ class SystemEsp:
 
     def read_at(self, path: str, offset: int, size: int) -> bytes:
         """FAT knows O_DIRECT only for what is aligned and within the file, so the pages are written out and dropped."""
-        with _told(self.folder / path, f"read at {offset}"):
+        with told(self.folder / path, f"read at {offset}"):
             opened = os.open(self.folder / path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fsync(opened)
                 os.posix_fadvise(opened, 0, 0, os.POSIX_FADV_DONTNEED)
-                return _read_all(opened, offset, size)
+                return read_all(opened, offset, size)
             finally:
                 os.close(opened)
 
     def create(self, path: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with _told(self.folder / path, "created"):
+        with told(self.folder / path, "created"):
             (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.folder / path, flags, 0o600))
         self._changed |= {self.folder / path, (self.folder / path).parent}
 
     def write_at(self, path: str, offset: int, data: bytes) -> None:
-        with _told(self.folder / path, f"written at {offset}"):
+        with told(self.folder / path, f"written at {offset}"):
             opened = os.open(self.folder / path, os.O_WRONLY | os.O_CLOEXEC)
             try:
-                _write_all(opened, offset, data)
+                write_all(opened, offset, data)
             finally:
                 os.close(opened)
         self._changed.add(self.folder / path)
 
     def remove(self, path: str) -> None:
-        with _told(self.folder / path, "removed"):
+        with told(self.folder / path, "removed"):
             (self.folder / path).unlink()
         self._changed.discard(self.folder / path)
         self._changed.add((self.folder / path).parent)
 
     def sync(self) -> None:
         for path in (*sorted(self._changed), self.device):
-            with _told(path, "flushed"):
+            with told(path, "flushed"):
                 opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 try:
                     os.fsync(opened)
@@ -276,64 +226,6 @@ def _opened(path: Path, *, exclusive: bool = False) -> Iterator[SystemDevice]:
         yield device
     finally:
         device.close()
-
-
-@contextmanager
-def _told(path: Path, what: str) -> Iterator[None]:
-    """A block in which the system's own errors become ours."""
-    try:
-        yield
-    except OSError as problem:
-        advice = {
-            errno.EBUSY: "It is in use, so it is not touched.",
-            errno.EIO: "The disk is failing, or was taken away: see the kernel's messages.",
-            errno.EROFS: "The kernel found the file system damaged, or it is write-protected.",
-        }
-        advice |= dict.fromkeys(FULL, "Nothing is half done: what runs now stays what boots.")
-        raise MachineError(
-            f"{path} cannot be {what}.", details=str(problem), resolution=advice.get(problem.errno or 0, "")
-        ) from problem
-
-
-def _size_of(opened: int) -> int:
-    """Bytes, of a block device (ioctl BLKGETSIZE64) or a regular file."""
-    size = os.fstat(opened).st_size
-    if size:
-        return size
-    try:
-        return int(struct.unpack("Q", fcntl.ioctl(opened, _BLKGETSIZE64, bytes(8)))[0])
-    except OSError:  # an empty regular file
-        return 0
-
-
-def _read_direct(opened: int, buffer: mmap.mmap, offset: int, size: int) -> bytes:
-    parts, at, end = [], offset, offset + size
-    while at < end:
-        start = at - at % ALIGNED
-        wanted = min(BUFFER, -(-(end - start) // ALIGNED) * ALIGNED)
-        view = memoryview(buffer)[:wanted]
-        got = os.preadv(opened, [view], start)
-        view.release()
-        if got <= at - start:
-            break
-        parts.append(buffer[at - start : min(got, end - start)])
-        at += len(parts[-1])
-    return b"".join(parts)
-
-
-def _read_all(opened: int, offset: int, size: int) -> bytes:
-    parts, left = [], size
-    while left and (part := os.pread(opened, left, offset + size - left)):
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)
-
-
-def _write_all(opened: int, offset: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        done = os.pwrite(opened, view, offset)
-        view, offset = view[done:], offset + done
 
 
 def _line(path: Path) -> str:

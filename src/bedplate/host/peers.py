@@ -6,7 +6,9 @@ import errno
 import socket
 import ssl
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -18,6 +20,11 @@ NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNO
 PORTS = {"https": 443, "http": 80}
 ROOT_QUERY = struct.pack(">HHHHHH", 0x6265, 0x0100, 1, 0, 0, 0) + b"\0" + struct.pack(">HH", 2, 1)
 """A DNS message (RFC 1035 section 4) that asks for the name servers of the root."""
+
+HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\4" + bytes(5)
+"""What a client of HTTP/2 says first, with empty settings (RFC 9113 section 3.4)."""
+SETTINGS = b"\4"
+"""The type of the frame with which a server of HTTP/2 answers that (RFC 9113 section 6.5)."""
 
 
 class Peers(Protocol):
@@ -33,6 +40,18 @@ class Peers(Protocol):
 
     def get(self, url: str, caller: Caller) -> Answer:
         """What a GET of `url` comes to."""
+        ...
+
+    def send(self, method: str, url: str, caller: Caller, body: bytes, *, headers: Mapping[str, str]) -> Answer:
+        """What a request with a body comes to; `headers` say what the body is."""
+        ...
+
+    def connects(self, host: str, port: int) -> bool:
+        """Whether a TCP connection can be opened there."""
+        ...
+
+    def speaks_http2(self, path: Path) -> bool:
+        """Whether the server at a Unix socket answers as one of HTTP/2 does, such as containerd."""
         ...
 
 
@@ -59,9 +78,29 @@ class SystemPeers:
         except (OSError, UnicodeError):  # UnicodeError: no name at all, such as `a..b`
             return False
 
-    def get(self, url: str, caller: Caller) -> Answer:
+    def connects(self, host: str, port: int) -> bool:
         try:
-            return _get(url, caller)
+            with socket.create_connection((host, port), LIMIT_SECONDS):
+                return True
+        except OSError:
+            return False
+
+    def speaks_http2(self, path: Path) -> bool:
+        try:
+            with socket.socket(socket.AF_UNIX) as talk:
+                talk.settimeout(LIMIT_SECONDS)
+                talk.connect(str(path))
+                talk.sendall(HTTP2_GREETING)
+                return talk.recv(9)[3:4] == SETTINGS
+        except OSError:
+            return False
+
+    def get(self, url: str, caller: Caller) -> Answer:
+        return self.send("GET", url, caller, b"", headers={})
+
+    def send(self, method: str, url: str, caller: Caller, body: bytes, *, headers: Mapping[str, str]) -> Answer:
+        try:
+            return _ask(method, url, caller, body, headers)
         except (socket.gaierror, UnicodeError) as problem:
             return Answer(Reach.NO_NAME, details=str(problem.args[-1]))
         except ssl.SSLCertVerificationError as problem:
@@ -75,16 +114,19 @@ class SystemPeers:
             return Answer(reach, details=problem.strerror or type(problem).__name__)
 
 
-def _get(url: str, caller: Caller) -> Answer:
+def _ask(method: str, url: str, caller: Caller, body: bytes, headers: Mapping[str, str]) -> Answer:
     """HTTP/1.0, since its answers end where the connection ends: no lengths and no chunks to follow."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
-    lines = [f"GET {parts.path}{'?' if parts.query else ''}{parts.query} HTTP/1.0", f"Host: {parts.netloc}"]
+    path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+    lines = [f"{method} {path} HTTP/1.0", f"Host: {parts.netloc}"]
     lines += [f"Authorization: Bearer {caller.token}"] if caller.token else []
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += [f"Content-Length: {len(body)}"] if method != "GET" else []
     with socket.create_connection((host, port), LIMIT_SECONDS) as plain:
         talk = _trust(caller).wrap_socket(plain, server_hostname=host) if parts.scheme == "https" else plain
         with talk:
-            talk.sendall("\r\n".join([*lines, "Accept: application/json", "", ""]).encode())
+            talk.sendall("\r\n".join([*lines, "Accept: application/json", "", ""]).encode() + body)
             text = _read(talk)
     head, _, body = text.partition(b"\r\n\r\n")
     words = head.split(maxsplit=2)

@@ -20,7 +20,7 @@ ROOMS = ("node", "release", "host", "rollout", "wire", "model")
 DESCRIPTION = Path(__file__).with_name("agent.spec")
 PYTHON = Target("cp313")
 """The Python of Debian trixie, which the tools tree has."""
-PACKAGES = ("pyinstaller", "msgspec", "pyyaml")
+PACKAGES = ("pyinstaller", "msgspec", "pyyaml", "tuf", "urllib3", "cryptography", "cffi", "zstandard")
 FOLDER = "usr/lib/bedplate/agent"
 PROGRAM = "bedplate-agent"
 

@@ -61,10 +61,15 @@ class Target:
     def accepts(self, file: str) -> bool:
         """Whether a wheel of that file name runs on it."""
         python, abi, platform = file.removesuffix(".whl").split("-")[-3:]
-        compiled = python == self.python and abi in {self.python, "abi3"}
+        compiled = (python == self.python and abi == self.python) or (abi == "abi3" and self._is_older(python))
         portable = "py3" in python.split(".") and abi == "none"
         linux = any(each.startswith("manylinux") and each.endswith(self.machine) for each in platform.split("."))
         return (compiled or portable) and (linux or platform == "any")
+
+    def _is_older(self, python: str) -> bool:
+        """The stable ABI of one Python 3 is that of all later ones (PEP 384)."""
+        minors = [each.removeprefix("cp3") for each in (python, self.python)]
+        return all(map(str.isdigit, minors)) and int(minors[0]) <= int(minors[1])
 
 
 def choose_wheels(lock: bytes, wanted: Iterable[str], target: Target) -> tuple[Source, ...]:

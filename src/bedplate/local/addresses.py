@@ -15,3 +15,4 @@ FIRST_SERVICE = "10.96.0.1"
 """The address of the service `kubernetes`, always the first of the network."""
 CLUSTER_DNS = "10.96.0.10"
 REGISTRY_PORT = 5000
+RELEASES_PORT = 5080

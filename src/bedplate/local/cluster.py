@@ -29,6 +29,7 @@ from bedplate.local.kubectl import Kubectl
 from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.oci import Image
 from bedplate.local.pki import ensure_pki, read_pki
+from bedplate.local.releases import releases_process
 from bedplate.local.setup import api_client, wait_ready, write_admin_kubeconfigs, write_kubeconfigs
 from bedplate.model.errors import OurError, UserError
 from bedplate.model.plans import Action, Verb
@@ -47,7 +48,8 @@ class ClusterOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     `programs` are by tool name; `manifests` is the folder of add-ons; `debian` a Debian tree that has nft;
     `image` the folder of the node image that new pools get, `images` the folders of all that it has had, by version;
-    `firmware` is a cache of firmware variables.
+    `firmware` is a cache of firmware variables. `releases` is the folder of a release repository that is served to the
+    machines, `agent` the settings of their agent (TOML).
     `kubernetes` and `coredns` are versions, with which images are tagged. With `foreign`, the control plane is
     somebody else's, and none of ours is started.
     """
@@ -66,6 +68,8 @@ class ClusterOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     api_port: int = API_PORT
     registry_port: int = REGISTRY_RELAY
     foreign: Foreign | None = None
+    releases: Path | None = None
+    agent: str = ""
 
     def image_of(self, version: str) -> Path:
         """The folder of an image that the cluster has had. Raises `UserError` when it has not, or it is gone."""
@@ -257,6 +261,8 @@ def _start(folder: Path, order: ClusterOrder, runner: Runner, clock: Clock) -> C
         registry.write_registry_config(folder, instance)
     relays = {order.registry_port: f"{registry.TAKES.host}:{REGISTRY_PORT}"}
     specs = [registry.registry_process(folder, instance) for instance in registry.INSTANCES]
+    if order.releases:
+        specs.append(releases_process(folder, order.releases, python=Path(sys.executable)))
     if plane:
         write_kubeconfigs(plane, cluster=order.name)
         write_admin_kubeconfigs(plane.pki, folder, cluster=order.name, relay=order.server)

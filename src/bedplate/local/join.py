@@ -52,7 +52,8 @@ class MachineIdentity:
 class JoinTarget:
     """The cluster to join: bootstrap kubeconfig, its CA in PEM, its DNS, and the registry that serves every image.
 
-    `cluster_dns` is empty where the cluster has none.
+    `cluster_dns` is empty where the cluster has none. `agent` are the settings of the agent on each machine (TOML),
+    `release_root` is the root metadata of the releases that it trusts; both are empty for what the image has.
     """
 
     bootstrap: bytes = field(repr=False)
@@ -60,6 +61,8 @@ class JoinTarget:
     cluster_dns: str = CLUSTER_DNS
     cluster_domain: str = "cluster.local"
     registry: str = f"http://{GATEWAY}:{REGISTRY_PORT}"
+    agent: bytes = b""
+    release_root: bytes = b""
 
 
 def new_token(choose: Callable[[str], str] = secrets.choice) -> BootstrapToken:
@@ -92,7 +95,9 @@ def token_manifest(token: BootstrapToken, *, expires: datetime, groups: Sequence
 
 def machine_credentials(machine: MachineIdentity, target: JoinTarget) -> dict[str, bytes]:
     """The systemd credentials that give a machine its identity, by their names."""
+    of_updates = {"bedplate.agent": target.agent, "bedplate.release-root": target.release_root}
     return {
+        **{name: content for name, content in of_updates.items() if content},
         "system.hostname": machine.name.encode(),
         **bootstrap_credential(target),
         "bedplate.cluster-ca": target.authority,

@@ -21,6 +21,16 @@ def kept_foreign(folder: Path) -> Foreign | None:
     return read_order(folder).foreign if (folder / RECORD).exists() else None
 
 
+def kept_releases(folder: Path) -> Path | None:
+    """The release repository that the cluster of `folder` has served so far."""
+    return read_order(folder).releases if (folder / RECORD).exists() else None
+
+
+def kept_agent(folder: Path) -> str:
+    """The settings of the agent that machines of the cluster of `folder` got so far."""
+    return read_order(folder).agent if (folder / RECORD).exists() else ""
+
+
 def with_control_plane(order: ClusterOrder, folder: Path, kubeconfig: Path | None, runner: Runner) -> ClusterOrder:
     """`order` with the foreign control plane that `kubeconfig` names, or that the cluster had before.
 

@@ -53,3 +53,8 @@ class OurError(BedplateError):
 
     exit_code = 70
     fault = "Bedplate"
+
+
+def briefly(problem: BedplateError) -> str:
+    """What happened and its details in one line."""
+    return " ".join(f"{problem.brief} {problem.details}".split())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bedplate.model.network import Answer, Caller, Gateway, Link, Reach
@@ -30,6 +32,10 @@ class FakePeers:
     names: set[str] = field(default_factory=set)
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[tuple[str, Caller]] = field(default_factory=list)
+    sent: list[tuple[str, str, bytes]] = field(default_factory=list)
+    """Requests with a body: method, URL, body."""
+    open_ports: set[tuple[str, int]] = field(default_factory=set)
+    http2_sockets: set[Path] = field(default_factory=set)
 
     def answers_names(self, server: str) -> bool:
         return server in self.name_servers
@@ -40,3 +46,14 @@ class FakePeers:
     def get(self, url: str, caller: Caller) -> Answer:
         self.asked.append((url, caller))
         return self.answers.get(urlsplit(url)._replace(query="").geturl(), Answer(Reach.REFUSED))
+
+    def send(self, method: str, url: str, caller: Caller, body: bytes, *, headers: Mapping[str, str]) -> Answer:
+        del headers
+        self.sent.append((method, url, body))
+        return self.get(url, caller)
+
+    def connects(self, host: str, port: int) -> bool:
+        return (host, port) in self.open_ports
+
+    def speaks_http2(self, path: Path) -> bool:
+        return path in self.http2_sockets

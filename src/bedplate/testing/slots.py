@@ -53,10 +53,17 @@ class Version:
         return self.tree.root_hash
 
 
-def make_version(count: int, *, usr_bytes: int = 48 * KIB, uki_bytes: int = 5000, image: str = "bedplate") -> Version:
-    """Version number `count` of a day."""
+def make_version(
+    count: int,
+    *,
+    usr: bytes | None = None,
+    usr_bytes: int = 48 * KIB,
+    uki_bytes: int = 5000,
+    image: str = "bedplate",
+) -> Version:
+    """Version number `count` of a day; `usr` is its data, where that matters."""
     name = f"Bedplate-1.37-amd64-202611.24.{count}"
-    usr = random.Random(count).randbytes(usr_bytes)  # noqa: S311 — bytes that differ, the same in each run
+    usr = usr or random.Random(count).randbytes(usr_bytes)  # noqa: S311 — bytes that differ, the same in each run
     salt, identity = hashlib.sha256(usr).digest(), uuid.UUID(int=count)
     tree = make_tree(InMemory(usr), len(usr), salt=salt, identity=identity)
     uki = make_uki(name, tree.root_hash, size=uki_bytes, image=image)

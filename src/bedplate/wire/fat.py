@@ -8,7 +8,7 @@ clusters back. There is no fsck.fat on a node.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bedplate.model.reading import ReadAt
@@ -114,17 +114,14 @@ class Volume:
         return Write(sector, bytes(data))
 
     def _names(self, first: int) -> Iterator[Name]:
-        parts: dict[int, str] = {}
+        parts: Mapping[int, bytes] = {}
         for row, at in self._rows(first):
             if row[0] == 0:
                 return
             if row[0] == GONE:
                 parts = {}
             elif row[11] & 0x3F == LONG_NAME:
-                if row[0] & 0x40:
-                    parts = {}
-                parts[row[0] & 0x1F] = (row[1:11] + row[14:26] + row[28:32]).decode("utf-16-le", "replace")
-                parts = parts if _sum_of(parts, row) else {}
+                parts = _with_row({} if row[0] & 0x40 else parts, row)
             else:
                 if not row[11] & LABEL:
                     yield _name(row, at, parts)
@@ -191,19 +188,22 @@ def checksum_of(short: bytes) -> int:
     return total
 
 
-def _name(row: bytes, at: int, parts: dict[int, str]) -> Name:
+def _name(row: bytes, at: int, parts: Mapping[int, bytes]) -> Name:
     """A long name counts only whole, and with the checksum of the short one that follows."""
     high, low, size = struct.unpack_from("<H", row, 20)[0], struct.unpack_from("<H", row, 26)[0], row[28:32]
-    whole = parts and sorted(parts) == [-1, *range(1, len(parts))] and parts[-1] == str(checksum_of(row))
-    long = "".join(parts[n] for n in range(1, len(parts))).split("\0")[0] if whole else ""
+    whole = 1 in parts and parts[1][13] == checksum_of(row)
+    text = b"".join(part[1:11] + part[14:26] + part[28:32] for _, part in sorted(parts.items()))
+    long = text.decode("utf-16-le", "replace").split("\0")[0] if whole else ""
     stem, suffix = (row[a:b].decode("ascii", "replace").rstrip() for a, b in ((0, 8), (8, 11)))
     short = f"{stem}.{suffix}" if suffix else stem
     return Name(long or short, high << 16 | low, int.from_bytes(size, "little"), bool(row[11] & FOLDER), at)
 
 
-def _sum_of(parts: dict[int, str], row: bytes) -> bool:
-    """Keeps the checksum that the rows of one long name share as part -1; False when they do not."""
-    return parts.setdefault(-1, str(row[13])) == str(row[13])
+def _with_row(parts: Mapping[int, bytes], row: bytes) -> Mapping[int, bytes]:
+    """The rows of a long name with one more: the last part comes first, and each has the checksum of the one before."""
+    number = row[0] & 0x3F
+    follows = not parts if row[0] & 0x40 else number + 1 in parts and parts[number + 1][13] == row[13]
+    return {**parts, number: row} if follows and number else {}
 
 
 def _runs(clusters: tuple[int, ...]) -> Iterator[tuple[int, int]]:

@@ -16,12 +16,20 @@ class Condition(msgspec.Struct, frozen=True, rename="camel"):
     last_heartbeat_time: datetime | None = None
 
 
-class Status(msgspec.Struct, frozen=True):
+class NodeInfo(msgspec.Struct, frozen=True, rename={"boot_id": "bootID"}):
+    """`boot_id` is the kernel's, which changes at every boot."""
+
+    boot_id: str = ""
+
+
+class Status(msgspec.Struct, frozen=True, rename="camel"):
     conditions: tuple[Condition, ...] = ()
+    node_info: NodeInfo = NodeInfo()
 
 
 class Metadata(msgspec.Struct, frozen=True):
     name: str = ""
+    annotations: dict[str, str] = {}
 
 
 class Spec(msgspec.Struct, frozen=True):

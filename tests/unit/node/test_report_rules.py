@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bedplate.model.network import Answer, Gateway, Link, Reach
-from bedplate.node.report.facts import BadUnit, Facts, Network, NodeState, NoState, Request, Server, Time
+from bedplate.node.report.facts import Facts, Network, NodeState, NoState, Request, Server, Time
 from bedplate.node.report.rules import Line, is_ready, judge
+from bedplate.node.units import BadUnit
 from bedplate.wire.certificate import Validity
 
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)

@@ -110,6 +110,15 @@ def test_nothing_is_planned_for_what_is_installed_or_runs() -> None:
         assert {each.action.verb for each in slots.plan(release)} == {Verb.SKIP}
 
 
+def test_an_older_version_that_is_armed_and_not_chosen_is_not_done() -> None:
+    """A cut between the arming and the setting back of what runs."""
+    older = make_version(0)
+    ukis = {f"{NOW.name}.efi": NOW.uki, f"{older.name}+3.efi": older.uki}
+    slots = slots_of(make_disks(make_disk({"usr-a": NOW, "usr-b": older}, ukis)))
+    verbs = {each.step: each.action.verb for each in slots.plan(older.release)}
+    assert (verbs[Step.CLEAR], verbs[Step.WRITE], verbs[Step.INSTALL]) == (Verb.RUN, Verb.SKIP, Verb.RUN)
+
+
 def test_a_plan_changes_nothing() -> None:
     disks = node()
     slots_of(disks).plan(NEXT.release)

@@ -64,6 +64,8 @@ def argv(resources: Resources, firmware: Firmware, accelerator: Accelerator, *, 
         *("-m", str(resources.memory_mb)),
         *_disk(),
         *_network(resources),
+        # a system that hangs is reset, which is what this device does unless told otherwise
+        *("-device", "i6300esb"),
         *("-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng"),
         *("-chardev", f"file,id=console,path={CONSOLE},append=on", "-serial", "chardev:console"),
         *("-qmp", f"unix:{MONITOR},server=on,wait=off"),

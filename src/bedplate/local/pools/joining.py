@@ -20,6 +20,7 @@ from bedplate.local.kubeconfig import bootstrap_kubeconfig
 from bedplate.local.pools.nodes import NODES
 from bedplate.local.pools.plan import Deed, MachineAction
 from bedplate.local.pools.token import have_token, read_token
+from bedplate.local.releases import with_releases
 from bedplate.model.errors import BedplateError, OurError, PeerError, UserError
 
 
@@ -37,7 +38,8 @@ def join_target(cluster: Cluster, runner: Runner, clock: Clock) -> JoinTarget:
     bootstrap = bootstrap_kubeconfig(
         cluster=cluster.order.name, server=addresses.server, authority=authority, token=token.text
     )
-    return JoinTarget(bootstrap, authority, addresses.cluster_dns, addresses.cluster_domain)
+    target = JoinTarget(bootstrap, authority, addresses.cluster_dns, addresses.cluster_domain)
+    return with_releases(target, cluster.order.releases, cluster.order.agent)
 
 
 def _foreign_target(cluster: Cluster, foreign: Foreign, runner: Runner, clock: Clock) -> JoinTarget:
@@ -45,7 +47,8 @@ def _foreign_target(cluster: Cluster, foreign: Foreign, runner: Runner, clock: C
     bootstrap = bootstrap_kubeconfig(
         cluster=cluster.order.name, server=foreign.machine_server, authority=foreign.authority, token=token.text
     )
-    return JoinTarget(bootstrap, foreign.authority, cluster_dns=foreign.cluster_dns)
+    target = JoinTarget(bootstrap, foreign.authority, cluster_dns=foreign.cluster_dns)
+    return with_releases(target, cluster.order.releases, cluster.order.agent)
 
 
 def require_free_names(api: httpx.Client, actions: Iterable[MachineAction]) -> None:

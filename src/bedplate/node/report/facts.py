@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum
 
 from bedplate.model.network import Answer, Gateway, Link
+from bedplate.node.units import BadUnit
 from bedplate.wire.certificate import Validity
 
 
@@ -52,15 +53,6 @@ class Time:
     now: datetime
     synchronised: bool
     trusted_from: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BadUnit:
-    """A unit that failed, or that ends again and again; `last_words` is the last line in its log."""
-
-    name: str
-    restarts: bool
-    last_words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bedplate.model.network import Reach
-from bedplate.node.report.facts import BadUnit, Facts, NodeState, NoState, Request, Server
+from bedplate.node.report.facts import Facts, NodeState, NoState, Request, Server
+from bedplate.node.units import BadUnit
 
 UNAUTHORIZED, OK = 401, 200
 LAST_WORDS = 160

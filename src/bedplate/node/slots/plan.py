@@ -54,8 +54,9 @@ class Wanted:
 
 
 def make_plan(facts: Facts, wanted: Wanted) -> tuple[Planned, ...]:
-    """All steps in their order. The UKI is written last of all, so one that is there means that all the rest is."""
-    installed = next((each for each in facts.entries if each.root_hash == wanted.root_hash), None)
+    """All steps in their order; none runs when the loader would choose what is wanted, and that is complete."""
+    first = facts.entries[0] if facts.entries else None
+    installed = first if first and first.root_hash == wanted.root_hash else None
     if wanted.root_hash == facts.running:
         return _nothing(f"{wanted.version} is what runs")
     if installed and facts.identified and facts.there == facts.chunks and installed.left != 0:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from bedplate.host.disks import Disks
 from bedplate.model.errors import MachineError, OurError, PeerError, UserError
 from bedplate.model.reading import ReadAt
 from bedplate.node.slots import esp, writer
-from bedplate.node.slots.loader import Entry, choice, file_name
+from bedplate.node.slots.loader import Entry, file_name
 from bedplate.node.slots.plan import Facts, Planned, Wanted, make_plan
 from bedplate.node.slots.rules import Layout, fallback_of, layout_of
+from bedplate.node.slots.ukis import Ukis
 from bedplate.node.slots.verity import make_tree
 from bedplate.wire.gpt import BadTable, Slice, Table, read_disk, with_identities, writes
 from bedplate.wire.release import Part, Release
@@ -64,7 +65,7 @@ class Slots:
         part = self.layout().esp
         found = self._inventory(part)
         keep = fallback_of(found.entries, self.root_hash)
-        self._remove(part, keep.file, {each.name for each in found.names} - {keep.file})
+        Ukis(self.disks, part).remove(keep.file, {each.name for each in found.names} - {keep.file})
         self._require_cleared(self._inventory(part).entries)
 
     def resume_point(self, part: Part) -> int:
@@ -145,15 +146,16 @@ class Slots:
         layout = self.layout()
         if layout.other.identities != identities_of(release.verity.root_hash):
             raise OurError(f"{layout.other.name} has not the identity of {release.version}.")
-        entries = self._inventory(layout.esp).entries
+        ukis = Ukis(self.disks, layout.esp)
+        entries = ukis.inventory().entries
         self._require_cleared(entries)
         file = file_name(release.version, left=TRIES)
         if first == 0:
-            self._remove(layout.esp, self._running(entries).file, {file})
+            ukis.remove(self._running(entries).file, {file})
         with self.disks.esp(layout.esp) as mounted:
             esp.write_disarmed(mounted, file, release.uki, chunks, first=first)
-        self._arm(layout.esp, file)
-        self._prefer(layout.esp, release.verity.root_hash)
+        ukis.arm(file)
+        ukis.prefer(release.verity.root_hash)
 
     @contextmanager
     def base_uki(self) -> Iterator[ReadAt]:
@@ -168,13 +170,13 @@ class Slots:
 
         It is copied, and the counted name goes after that: systemd-bless-boot renames, which on FAT may lose it.
         """
-        part = self.layout().esp
-        own = [each for each in self._inventory(part).entries if each.root_hash == self.root_hash]
+        ukis = Ukis(self.disks, self.layout().esp)
+        own = [each for each in ukis.inventory().entries if each.root_hash == self.root_hash]
         running = next((each for each in own if each.left is None), None) or self._running(own)
         kept = file_name(running.stem)
         if running.left is not None:
-            self._copy(part, running, kept)
-        self._remove(part, kept, {each.file for each in own} - {kept})
+            ukis.copy(running, kept)
+        ukis.remove(kept, {each.file for each in own} - {kept})
 
     def choose_other(self) -> None:
         """Make the loader choose the other slot's version, which gets new tries if it had used them up.
@@ -183,7 +185,8 @@ class Slots:
         it is not complete.
         """
         layout = self.layout()
-        entries = self._inventory(layout.esp).entries
+        ukis = Ukis(self.disks, layout.esp)
+        entries = ukis.inventory().entries
         other = next((each for each in entries if each.root_hash != self.root_hash), None)
         if other is None or layout.other.identities != identities_of(other.root_hash):
             raise UserError(
@@ -191,56 +194,8 @@ class Slots:
             )
         self._require_sound(layout, other)
         if other.left == 0:
-            self._replace(layout.esp, other, file_name(other.stem, left=TRIES))
-        self._prefer(layout.esp, other.root_hash)
-
-    def _prefer(self, part: Slice, root_hash: str) -> None:
-        """Set what runs back to a name that the loader takes last, if it would choose that before `root_hash`."""
-        entries = self._inventory(part).entries
-        chosen = choice(entries)
-        if chosen and chosen.root_hash != root_hash:
-            self._replace(part, chosen, file_name(chosen.stem, left=0))
-        chosen = choice(self._inventory(part).entries)
-        if chosen is None or chosen.root_hash != root_hash:
-            raise OurError(f"The loader would choose {chosen.file if chosen else 'nothing'} next.")
-
-    def _replace(self, part: Slice, entry: Entry, file: str) -> None:
-        """Exchange a UKI's name by way of a second copy: at each instant at least one of the two is whole."""
-        self._copy(part, entry, file)
-        self._remove(part, file, {entry.file})
-
-    def _copy(self, part: Slice, entry: Entry, file: str) -> None:
-        if file == entry.file:
-            raise OurError(f"{file} cannot be a copy of itself.")
-        self._remove(part, entry.file, {file})
-        size = self._inventory(part).named(entry.file).size
-        with self.disks.esp(part) as mounted:
-            esp.copy_disarmed(mounted, entry.file, file, size)
-        self._arm(part, file)
-
-    def _remove(self, part: Slice, keep: str, files: Collection[str]) -> None:
-        """Remove files; a name whose clusters are another's too goes alone, and they stay."""
-        found = self._inventory(part)
-        drop = found.writes_without(found.named(keep), among=files)
-        if drop:
-            with self.disks.partition(part, exclusive=True) as device:
-                for each in drop:
-                    device.write_at(each.offset, each.data)
-                    device.flush()
-        rest = [each.name for each in self._inventory(part).names if each.name in files]
-        if rest:
-            with self.disks.esp(part) as mounted:
-                for name in rest:
-                    esp.disarm_and_remove(mounted, name)
-
-    def _arm(self, part: Slice, file: str) -> None:
-        """Last look from outside the kernel's FAT driver, then the write that counts."""
-        found = self._inventory(part)
-        if any(each.name == file for each in found.names) and found.is_whole(file):
-            with self.disks.esp(part) as mounted:
-                esp.arm(mounted, file)
-            return
-        raise esp.damaged(f"{file} shares clusters with another file, or lacks some.")
+            ukis.replace(other, file_name(other.stem, left=TRIES))
+        ukis.prefer(other.root_hash)
 
     def _require_sound(self, layout: Layout, other: Entry) -> None:
         """Check the other slot against its own root hash, all of it."""
@@ -266,8 +221,7 @@ class Slots:
             raise OurError(f"The loader may still choose {', '.join(others)}, so the other slot is not written.")
 
     def _inventory(self, part: Slice) -> esp.Inventory:
-        with self.disks.partition(part) as device:
-            return esp.look(device)
+        return Ukis(self.disks, part).inventory()
 
     def _table(self) -> Table:
         with self.disks.disk() as disk:

@@ -1,0 +1,73 @@
+"""Changes to the set of UKIs, each of which leaves the loader a whole choice at every instant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from bedplate.host.disks import Disks
+from bedplate.model.errors import OurError
+from bedplate.node.slots import esp
+from bedplate.node.slots.loader import Entry, choice, file_name
+from bedplate.wire.gpt import Slice
+
+
+@dataclass(frozen=True, slots=True)
+class Ukis:
+    """The UKIs on the ESP in `part`, which is mounted only while it is written."""
+
+    disks: Disks
+    part: Slice
+
+    def inventory(self) -> esp.Inventory:
+        """What is there, past the kernel's cache."""
+        with self.disks.partition(self.part) as device:
+            return esp.look(device)
+
+    def prefer(self, root_hash: str) -> None:
+        """Set what runs back to a name that the loader takes last, if it would choose that before `root_hash`."""
+        entries = self.inventory().entries
+        chosen = choice(entries)
+        if chosen and chosen.root_hash != root_hash:
+            self.replace(chosen, file_name(chosen.stem, left=0))
+        chosen = choice(self.inventory().entries)
+        if chosen is None or chosen.root_hash != root_hash:
+            raise OurError(f"The loader would choose {chosen.file if chosen else 'nothing'} next.")
+
+    def replace(self, entry: Entry, file: str) -> None:
+        """Exchange a UKI's name by way of a second copy: at each instant at least one of the two is whole."""
+        self.copy(entry, file)
+        self.remove(file, {entry.file})
+
+    def copy(self, entry: Entry, file: str) -> None:
+        if file == entry.file:
+            raise OurError(f"{file} cannot be a copy of itself.")
+        self.remove(entry.file, {file})
+        size = self.inventory().named(entry.file).size
+        with self.disks.esp(self.part) as mounted:
+            esp.copy_disarmed(mounted, entry.file, file, size)
+        self.arm(file)
+
+    def remove(self, keep: str, files: Collection[str]) -> None:
+        """Remove files; a name whose clusters are another's too goes alone, and they stay."""
+        found = self.inventory()
+        drop = found.writes_without(found.named(keep), among=files)
+        if drop:
+            with self.disks.partition(self.part, exclusive=True) as device:
+                for each in drop:
+                    device.write_at(each.offset, each.data)
+                    device.flush()
+        rest = [each.name for each in self.inventory().names if each.name in files]
+        if rest:
+            with self.disks.esp(self.part) as mounted:
+                for name in rest:
+                    esp.disarm_and_remove(mounted, name)
+
+    def arm(self, file: str) -> None:
+        """Last look from outside the kernel's FAT driver, then the write that counts."""
+        found = self.inventory()
+        if any(each.name == file for each in found.names) and found.is_whole(file):
+            with self.disks.esp(self.part) as mounted:
+                esp.arm(mounted, file)
+            return
+        raise esp.damaged(f"{file} shares clusters with another file, or lacks some.")

@@ -1,0 +1,139 @@
+"""Wires the agent to the machine that it runs on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bedplate.host.clock import Clock
+from bedplate.host.disks import Disks
+from bedplate.host.http import Http, Route, SystemHttp
+from bedplate.host.locks import alone
+from bedplate.host.machine import Machine
+from bedplate.host.peers import Peers
+from bedplate.host.run import Runner
+from bedplate.node.apiserver import OwnNode
+from bedplate.node.boot import boot_id, machine_identity, running_version
+from bedplate.node.health.verdict import FAILED, Verdict, read_verdict
+from bedplate.node.health.verdict import RECORD as VERDICT
+from bedplate.node.settings import Settings
+from bedplate.node.slots.rules import root_hash_of
+from bedplate.node.slots.slots import Slots
+from bedplate.node.update.agent import Agent
+from bedplate.node.update.carry import Hands
+from bedplate.node.update.last_words import last_words
+from bedplate.node.update.leave import leave_of
+from bedplate.node.update.memory import Memory
+from bedplate.node.update.offers import offer_for
+from bedplate.node.update.plan import Facts
+from bedplate.node.update.rate import Rate
+from bedplate.node.update.record import FOLDER, Record
+from bedplate.node.update.status import Publisher, status_of
+from bedplate.node.update.taking import Taker
+from bedplate.node.update.wishes import FILE, FileWish, NodeWish
+from bedplate.release.trust.repository import Repository
+from bedplate.wire.desired import Wish
+
+METADATA = "var/lib/bedplate/tuf"
+LOCK = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Every door of the node; `root` is where its files begin, `name` its host name."""
+
+    name: str
+    disks: Disks
+    peers: Peers
+    runner: Runner
+    machine: Machine
+    clock: Clock
+    say: Callable[[str], None]
+    root: Path = Path("/")
+
+
+def run_agent(world: World, settings: Settings, *, trust: bytes, credentials: Path | None) -> None:
+    """Go on for ever; `trust` is the root metadata of releases. Raises `UserError` while another agent runs."""
+    with alone(world.root / FOLDER / LOCK, doing="updating this node"):
+        make_agent(world, settings, trust=trust, credentials=credentials).run()
+
+
+def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: Path | None) -> Agent:
+    """The agent of this machine, not started."""
+    folder = world.root / FOLDER
+    version = running_version(world.root)
+    slots = Slots(world.disks, root_hash=root_hash_of((world.root / "proc/cmdline").read_text()))
+    releases = _repository(world, settings, trust)
+    node = OwnNode(world.name, world.peers, world.root)
+    record = Record(folder)
+    identity = machine_identity(world.root)
+    hands = Hands(
+        slots=slots,
+        taker=Taker(slots, releases, version, folder, world.machine.available_memory, world.say),
+        leave=leave_of(settings.leave, identity=identity, peers=world.peers, clock=world.clock),
+        runner=world.runner,
+        folder=folder,
+        save=record.write,
+        say=world.say,
+    )
+    publisher = Publisher(node, folder)
+
+    def publish(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool) -> None:
+        clock = _clock(world, releases)
+        publisher.publish(status_of(memory, facts, wish, doing, busy=busy, clock=clock))
+
+    def gather() -> Facts:
+        verdict, failed = (_verdict(world.root / name) for name in (VERDICT, FAILED))
+        boot, now = boot_id(world.root), world.clock.now()
+        return Facts(version, slots.root_hash, boot, now, slots.entries(), verdict, failed)
+
+    def words(memory: Memory) -> tuple[str, ...]:
+        since = memory.since.timestamp() if memory.since else 0.0
+        return last_words(world.root, world.runner, since=since)
+
+    sources = [FileWish(world.root / FILE)]
+    given = [FileWish(credentials / "bedplate.desired")] if credentials else []
+    source = settings.source
+    return Agent(
+        gather=gather,
+        wishes=(NodeWish(node, folder), *sources, *given),
+        offer=lambda wish: offer_for(wish, releases, channel=source.channel, running=version),
+        hands=hands,
+        record=record,
+        publish=publish,
+        last_lines=words,
+        clock=world.clock,
+        say=world.say,
+        check_seconds=lambda: source.check_seconds + random.uniform(0, source.jitter_seconds),  # noqa: S311 — spreads load
+    )
+
+
+def _verdict(path: Path) -> Verdict | None:
+    return read_verdict(path.read_bytes()) if path.is_file() else None
+
+
+def _repository(world: World, settings: Settings, trust: bytes) -> Repository | None:
+    source = settings.source
+    if not source.mirrors or not trust:
+        return None
+    http = _http(world, settings)
+    folder = world.root / METADATA
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Repository(trust, folder, source.mirrors, http, world.clock.now)
+
+
+def _http(world: World, settings: Settings) -> Http:
+    source = settings.source
+    proxies = {"http": source.proxy, "https": source.proxy} if source.proxy else {}
+    rate = Rate(source.rate, world.clock)
+    return SystemHttp(Route(proxies, authority=source.ca), world.clock, limit=rate.spend)
+
+
+def _clock(world: World, releases: Repository | None) -> str:
+    """What stands in for a clock that is not known to be right; empty while it is."""
+    synchronised = (world.root / "run/systemd/timesync/synchronized").exists()
+    if synchronised or releases is None:
+        return ""
+    return "not synchronised; the latest time that was ever signed stands in where it is later"

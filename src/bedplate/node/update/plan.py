@@ -1,0 +1,229 @@
+"""What comes next on the way to the wanted version: facts, memory and wish in, one step with its reason out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bedplate.model.versions import ImageVersion
+from bedplate.node.health.verdict import Verdict
+from bedplate.node.slots.loader import Entry
+from bedplate.node.update.memory import Memory, Target
+from bedplate.node.update.states import State
+from bedplate.wire.desired import Wish
+from bedplate.wire.release import Release
+
+
+class Deed(StrEnum):
+    """All that the agent does; each may be done again."""
+
+    WAIT = "wait"
+    BEGIN = "begin"
+    CLEAR = "clear the other slot's UKI"
+    WRITE = "write /usr"
+    SEAL = "write hash tree, signature and identity"
+    INSTALL = "install the UKI"
+    REBOOT = "reboot"
+    DROP = "drop what was staged"
+    GO_BACK = "begin to go back"
+    CHOOSE = "choose the other version"
+    BLESS = "bless the running version"
+    TIDY = "remove what failed"
+    END_LEAVE = "give the leave to reboot back"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The node at one instant. `entries` are what the boot loader lists, its choice first; `boot` is the kernel's id.
+
+    `verdict` is the last one of the health gate, of whatever boot; `failed` is the last one that was bad.
+    """
+
+    version: str
+    root_hash: str
+    boot: str
+    now: datetime
+    entries: tuple[Entry, ...]
+    verdict: Verdict | None = None
+    failed: Verdict | None = None
+
+    @property
+    def running(self) -> Entry | None:
+        return next((each for each in self.entries if each.root_hash == self.root_hash), None)
+
+    @property
+    def others(self) -> tuple[Entry, ...]:
+        return tuple(each for each in self.entries if each.root_hash != self.root_hash)
+
+    @property
+    def judged(self) -> bool:
+        """Whether the gate has told of this boot."""
+        return self.verdict is not None and self.verdict.boot == self.boot
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the wish comes to: the release that is to be had, or why none is; both empty when nothing is wanted.
+
+    `withdrawn` is that the repository says no to it, rather than nothing.
+    """
+
+    release: Release | None = None
+    problem: str = ""
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do next and why; `target` is with `BEGIN` and `GO_BACK`."""
+
+    deed: Deed
+    reason: str
+    target: Target | None = None
+
+
+def next_step(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:
+    """The one next step. A state that is not resting is worked on until it is; then the wish is looked at."""
+    if memory.resting:
+        return _resting(memory, facts, wish, offer)
+    if memory.state in PREPARING and (why := _not_wanted(memory, facts, wish, offer)):
+        return Step(Deed.DROP, why)
+    return _under_way(memory, facts)
+
+
+PREPARING = (State.CLEARING, State.WRITING, State.SEALING, State.INSTALLING, State.STAGED)
+"""States in which another wish still changes the course."""
+
+
+STEPS = {
+    State.CLEARING: (Deed.CLEAR, "the other slot gets {version}, so nothing may boot from it"),
+    State.WRITING: (Deed.WRITE, "{version} is not in the other slot yet"),
+    State.SEALING: (Deed.SEAL, "the data is there; the signed root hash judges it"),
+    State.INSTALLING: (Deed.INSTALL, "the other slot is complete"),
+    State.STAGED: (Deed.REBOOT, "the next boot tries {version}"),
+    State.REBOOTING: (Deed.REBOOT, "leave was given for the boot into {version}"),
+    State.DROPPING: (Deed.DROP, "the staged version is no longer wanted"),
+    State.FAILED: (Deed.WAIT, "the reboot into the other version is under way"),
+    State.RETURNING: (Deed.REBOOT, "leave was given for the boot into the other version"),
+}
+"""What belongs to a state, where that depends on nothing else."""
+
+
+def _under_way(memory: Memory, facts: Facts) -> Step:
+    version = memory.target.version if memory.target else ""
+    if memory.state is State.TRYING:
+        if facts.judged and _passed(facts):
+            return Step(Deed.BLESS, "it is healthy")
+        return Step(Deed.WAIT, "the health gate has not given its verdict")
+    if memory.state is State.ROLLING_BACK:
+        return _rolling_back(memory, facts)
+    deed, reason = STEPS[memory.state]
+    return Step(deed, reason.format(version=version))
+
+
+def _rolling_back(memory: Memory, facts: Facts) -> Step:
+    first = facts.entries[0] if facts.entries else None
+    if first is not None and first.root_hash == facts.root_hash:
+        return Step(Deed.CHOOSE, "the boot loader would start the running version again")
+    previous = memory.target.from_version if memory.target else ""
+    return Step(Deed.REBOOT, f"the next boot is {previous}")
+
+
+def _resting(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:  # noqa: PLR0911 — a ladder: the first rung that holds
+    if memory.leave_held:
+        return Step(Deed.END_LEAVE, "the reboot is over")
+    if facts.running is not None and facts.running.left is not None and facts.judged and _passed(facts):
+        return Step(Deed.BLESS, "it is healthy, and the boot loader still counts its tries")
+    if (failed := _failed_entries(memory, facts)) and facts.running is not None and facts.running.is_proven:
+        return Step(Deed.TIDY, f"{failed[0].version} failed and must not be started again")
+    if wish.rollback and wish.asked != memory.answered:
+        return _go_back(memory, facts, wish)
+    if wish.pinned:
+        return Step(Deed.WAIT, f"pinned to {facts.version}")
+    if offer.release is None:
+        return Step(Deed.WAIT, offer.problem or "nothing is wanted")
+    if why := refusal(memory, facts, wish, offer.release):
+        return Step(Deed.WAIT, why)
+    return Step(Deed.BEGIN, f"{offer.release.version} is wanted", _target(facts, wish, offer.release))
+
+
+def refusal(memory: Memory, facts: Facts, wish: Wish, release: Release) -> str:  # noqa: PLR0911 — likewise
+    """Why this release is not installed here now; empty when it is to be."""
+    root_hash = release.verity.root_hash
+    if root_hash == facts.root_hash:
+        return f"{release.version} runs"
+    if release.version == facts.version:
+        return f"{release.version} runs with another root hash, and a version never changes: the repository is wrong"
+    if not facts.judged:
+        return f"the running {facts.version} has not been judged yet"
+    failure = memory.failure_of(root_hash)
+    if failure is not None and wish.asked in ("", failure.asked):
+        return f"{release.version} is not tried again unless told: {failure.reason}"
+    wanted, running = ImageVersion.parse(release.version), ImageVersion.parse(facts.version)
+    if release.minimum and running < ImageVersion.parse(release.minimum):
+        return f"{release.version} can be reached from {release.minimum} on, and this is {facts.version}"
+    if wanted.architecture != running.architecture:
+        return f"{release.version} is for another architecture"
+    if wanted < running and wish.version != release.version:
+        return f"{release.version} is older than {facts.version}; only a wish for it by name goes back"
+    if wish.rollback:
+        return "the node was told to go back, and stays there until it is told of a version"
+    return ""
+
+
+def _not_wanted(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> str:
+    """Why what is being installed is to be dropped. A mirror that is away is no reason; a word on the version is."""
+    if memory.target is None:
+        return "it is not known what was being installed"
+    if wish.rollback and wish.asked != memory.answered:
+        return "the node was told to stay on what runs"
+    if wish.pinned:
+        return f"the node was pinned to {facts.version}"
+    if offer.release is not None and offer.release.verity.root_hash != memory.target.root_hash:
+        return f"{offer.release.version} is wanted instead"
+    if offer.withdrawn:
+        return offer.problem
+    return ""
+
+
+def others_that_work(memory: Memory, facts: Facts) -> tuple[Entry, ...]:
+    """What a node could go back to: versions on the ESP that did not fail. One that was left by hand is one."""
+    failed = _failed_entries(memory, facts)
+    return tuple(each for each in facts.others if each not in failed and each.is_proven)
+
+
+def _go_back(memory: Memory, facts: Facts, wish: Wish) -> Step:
+    working = others_that_work(memory, facts)
+    if not working:
+        return Step(Deed.WAIT, "there is no other version to go back to")
+    other = working[0]
+    target = Target(
+        version=facts.version,
+        root_hash=facts.root_hash,
+        from_version=other.version,
+        from_hash=other.root_hash,
+        asked=wish.asked,
+    )
+    return Step(Deed.GO_BACK, "the node was told to go back", target)
+
+
+def _target(facts: Facts, wish: Wish, release: Release) -> Target:
+    return Target(
+        version=release.version,
+        root_hash=release.verity.root_hash,
+        from_version=facts.version,
+        from_hash=facts.root_hash,
+        asked=wish.asked,
+    )
+
+
+def _failed_entries(memory: Memory, facts: Facts) -> Sequence[Entry]:
+    """UKIs of versions that failed by themselves; one that was left by hand works, and stays as a fallback."""
+    bad = {each.root_hash for each in memory.failures if not each.by_hand}
+    return [each for each in facts.others if each.root_hash in bad]
+
+
+def _passed(facts: Facts) -> bool:
+    return facts.verdict is not None and facts.verdict.passed

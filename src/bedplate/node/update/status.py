@@ -1,0 +1,69 @@
+"""What the agent tells of itself: a file, and an annotation of the node's object, written when it changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bedplate.host.files import write_atomically
+from bedplate.node.apiserver import OwnNode
+from bedplate.node.update.memory import Memory
+from bedplate.node.update.plan import Facts, others_that_work
+from bedplate.wire.desired import STATUS, Failed, Line, Status, Wish
+
+FILE = "status.json"
+SHOWN_HISTORY, SHOWN_FAILURES, SHOWN_LINES, LINE_LENGTH = 30, 5, 20, 200
+"""An object's annotations may have 256 KiB in all, and every watcher of the node gets them."""
+
+
+def status_of(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool, clock: str) -> Status:
+    """The state in plain values, cut to what an annotation may hold."""
+    working = [each.version for each in others_that_work(memory, facts)]
+    target = memory.target
+    return Status(
+        version=facts.version,
+        state=memory.state,
+        since=memory.since,
+        target=target.version if target and not memory.resting else "",
+        doing=doing,
+        busy=busy,
+        other=working[0] if working else "",
+        pinned=wish.pinned,
+        asked=wish.asked,
+        clock=clock,
+        failures=tuple(
+            Failed(
+                version=each.version,
+                root_hash=each.root_hash,
+                at=each.at,
+                reason=each.reason,
+                last_lines=tuple(line[:LINE_LENGTH] for line in each.last_lines[-SHOWN_LINES:]),
+            )
+            for each in memory.failures[:SHOWN_FAILURES]
+        ),
+        history=tuple(
+            Line(at=each.at, state=each.state, version=each.version, reason=each.reason)
+            for each in memory.history[:SHOWN_HISTORY]
+        ),
+    )
+
+
+@dataclass(slots=True)
+class Publisher:
+    """Tells it where it changed. An API server that is away is told when it is back, and keeps nothing waiting."""
+
+    node: OwnNode
+    folder: Path
+    written: Status | None = None
+    annotated: Status | None = None
+
+    def publish(self, status: Status) -> None:
+        if status != self.written:
+            write_atomically(self.folder / FILE, msgspec.json.format(msgspec.json.encode(status), indent=1) + b"\n")
+            self.written = status
+        if status != self.annotated and self.node.belongs():
+            answer = self.node.annotate({STATUS: msgspec.json.encode(status).decode()})
+            if answer.status == 200:
+                self.annotated = status

@@ -1,0 +1,126 @@
+"""Brings the parts of a release to where they belong, on the cheapest way that works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from bedplate.host.files import file_sha256, space_for
+from bedplate.model.errors import OurError, PeerError, briefly
+from bedplate.node.slots.slots import Slots
+from bedplate.node.update.offers import Releases
+from bedplate.node.update.ways import ways_to
+from bedplate.release.payload.apply import rebuild_delta, rebuild_full
+from bedplate.release.payload.delta.format import read_head
+from bedplate.release.payload.parts import ReadAt, Window
+from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release
+from bedplate.wire.signature import SignedByAnother, signed_alike, signers_of
+
+ALLOWED_BYTES = 120 << 20
+DELTA = "delta"
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """Takes payloads from `releases` into `slots`; `running` is the version that a delta may be made against.
+
+    A delta lies in `folder` while it is applied.
+    """
+
+    slots: Slots
+    releases: Releases | None
+    running: str
+    folder: Path
+    memory_free: Callable[[], int]
+    say: Callable[[str], None]
+
+    def take_usr(self, release: Release) -> str:
+        """The data of the other slot; how it came, in words. What is there already is not fetched again."""
+        if self.slots.resume_point(release.usr) == len(release.usr.chunks):
+            return "it was there already"
+        return self._take(PartName.USR, release, self._write_usr)
+
+    def take_uki(self, release: Release) -> str:
+        """The UKI, armed; how it came, in words. Raises `SignedByAnother` for one that the firmware would refuse.
+
+        It is small, so it is always written from its beginning, and who signed it is seen on the way.
+        """
+        return self._take(PartName.UKI, release, self._write_uki)
+
+    def _take(self, name: PartName, release: Release, write: Callable[[Release, Payload], int]) -> str:
+        told: list[str] = []
+        ways = ways_to(release, name, running=self.running, memory_free=self.memory_free(), allowed=ALLOWED_BYTES)
+        for way in ways:
+            self.say(f"Take {way.path}, {way.size} bytes.")
+            try:
+                first = write(release, way)
+            except SignedByAnother:
+                raise
+            except PeerError as problem:
+                if way.kind is PayloadKind.FULL:
+                    raise
+                self.say(f"It does not apply, so the full payload comes next. {briefly(problem)}")
+                told.append(f"{way.path} did not apply: {problem.brief}")
+                continue
+            rest = f" from chunk {first} on" if first else ""
+            return "; ".join([*told, f"{way.kind} payload of {way.size} bytes{rest}"])
+        raise OurError("A release without a full payload was let through.", details=release.version)
+
+    def _write_usr(self, release: Release, way: Payload) -> int:
+        first = self.slots.resume_point(release.usr)
+        with closing(self._chunks(release, way, first)) as chunks:
+            self.slots.write_usr(release.usr, chunks, first=first)
+        return first
+
+    def _write_uki(self, release: Release, way: Payload) -> int:
+        with self.slots.base_uki() as running:
+            ours = signers_of(running)
+        with closing(signed_alike(self._chunks(release, way, 0), ours)) as chunks:
+            self.slots.install(release, chunks)
+        return 0
+
+    def _chunks(self, release: Release, way: Payload, first: int) -> Generator[bytes, None, None]:
+        if self.releases is None:
+            raise PeerError("This node belongs to no release repository.")
+        part: Part = release.part(way.part)
+        if way.kind is PayloadKind.FULL:
+            yield from rebuild_full(self.releases.fetch(way, start=sum(way.frames[:first])), way, part, first=first)
+            return
+        file = self._fetched(way)
+        with file.open("rb") as delta, self._base(way.part, delta) as base, self._beside(way.part) as beside:
+            yield from rebuild_delta(delta, base, part, beside=beside, first=first)
+        file.unlink()
+
+    def _fetched(self, way: Payload) -> Path:
+        """The delta as a file, since it is read at three places at once; one that is there whole is used again."""
+        file = self.folder / DELTA
+        if not file.is_file() or file_sha256(file) != way.sha256:
+            with space_for(file), file.open("wb") as sink:
+                for piece in self._pieces(way):
+                    sink.write(piece)
+        return file
+
+    def _pieces(self, way: Payload) -> Iterator[bytes]:
+        if self.releases is None:
+            raise PeerError("This node belongs to no release repository.")
+        return self.releases.fetch(way)
+
+    @contextmanager
+    def _base(self, name: PartName, delta: BinaryIO) -> Iterator[ReadAt]:
+        """What runs, as long as the delta says that it is."""
+        size = sum(segment.size for segment in read_head(delta).base)
+        delta.seek(0)
+        with self.slots.base(size) if name is PartName.USR else self.slots.base_uki() as whole:
+            yield Window(whole, 0, size)
+
+    @contextmanager
+    def _beside(self, name: PartName) -> Iterator[ReadAt | None]:
+        """The new /usr, which lies in the other slot by the time a UKI is made."""
+        if name is PartName.USR:
+            yield None
+            return
+        with self.slots.disks.partition(self.slots.layout().other.data) as other:
+            yield other

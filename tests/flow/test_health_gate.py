@@ -1,0 +1,122 @@
+"""The gate waits for a version to be healthy, tells why it is not, and leaves it at once when another one works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bedplate.model.errors import UserError
+from bedplate.node.health.facts import Facts
+from bedplate.node.health.gate import EVERY_SECONDS, Gate
+from bedplate.node.health.verdict import FAILED, RECORD, read_verdict
+from bedplate.node.slots.loader import Entry
+from bedplate.testing.clock import FakeClock
+from bedplate.testing.runner import FakeRunner
+
+HEALTHY = Facts(
+    asked=True,
+    units=(),
+    state_writable=True,
+    disk_free=1 << 40,
+    memory_free=1 << 30,
+    containerd_answers=True,
+    membership=None,
+)
+SICK = replace(HEALTHY, containerd_answers=False)
+OWN, OTHER = Entry("b+2-1.efi", "b", "2" * 64, 2, 1), Entry("a.efi", "a", "1" * 64)
+
+
+class Loader:
+    """The part of `Slots` that the gate asks."""
+
+    root_hash = OWN.root_hash
+
+    def __init__(self, *entries: Entry) -> None:
+        self.listed = entries
+        self.chosen = False
+
+    def entries(self) -> tuple[Entry, ...]:
+        return self.listed
+
+    def choose_other(self) -> None:
+        if len(self.listed) < 2:
+            raise UserError("There is no other version to go back to.")
+        self.chosen = True
+
+
+class World:
+    def __init__(self, root: Path) -> None:
+        self.root, self.clock, self.runner, self.said = root, FakeClock(), FakeRunner(), list[str]()
+        for name, text in {
+            "proc/sys/kernel/random/boot_id": "boot 7\n",
+            "usr/lib/os-release": 'ID=bedplate\nIMAGE_VERSION="b"\n',
+        }.items():
+            (root / name).parent.mkdir(parents=True)
+            (root / name).write_text(text)
+
+    def pass_through(self, facts: Callable[[], Facts], loader: Loader) -> int:
+        gate = Gate(facts, self.said.append, loader, self.runner, self.clock, 60.0, self.root)  # type: ignore[arg-type]  # a part
+        return gate.conclude(gate.judge())
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def always(facts: Facts) -> Callable[[], Facts]:
+    return lambda: facts
+
+
+def test_a_healthy_version_passes_at_once(world: World) -> None:
+    assert world.pass_through(always(HEALTHY), Loader(OWN, OTHER)) == 0
+    verdict = read_verdict((world.root / RECORD).read_bytes())
+    assert verdict is not None
+    assert (verdict.version, verdict.boot, verdict.passed, verdict.seconds) == ("b", "boot 7", True, 0)
+    assert world.runner.commands == []
+
+
+def test_a_version_may_take_its_time(world: World) -> None:
+    seen: Iterator[Facts] = iter([SICK, SICK, HEALTHY])
+    assert world.pass_through(lambda: next(seen), Loader(OWN, OTHER)) == 0
+    assert world.clock.monotonic() == 2 * EVERY_SECONDS
+    assert world.said[0] == "Not healthy yet. containerd: does not answer"
+    assert len(world.said) == 2
+
+
+def test_a_version_that_fails_is_left_at_once_with_the_reason_on_disk(world: World) -> None:
+    loader = Loader(OWN, OTHER)
+    assert world.pass_through(always(SICK), loader) == 1
+    for name in (RECORD, FAILED):
+        verdict = read_verdict((world.root / name).read_bytes())
+        assert verdict is not None
+        assert (verdict.passed, verdict.findings) == (False, ("containerd: does not answer",))
+    assert loader.chosen
+    assert world.runner.commands == [("systemctl", "reboot")]
+
+
+def test_a_version_that_was_blessed_before_stays(world: World) -> None:
+    loader = Loader(replace(OWN, left=None, done=0), OTHER)
+    assert world.pass_through(always(SICK), loader) == 1
+    assert (loader.chosen, world.runner.commands) == (False, [])
+
+
+def test_without_another_version_there_is_nothing_to_go_back_to(world: World) -> None:
+    assert world.pass_through(always(SICK), Loader(OWN)) == 1
+    assert world.runner.commands == []
+
+
+def test_the_reason_outlives_the_verdict_on_the_version_that_runs_next(world: World) -> None:
+    world.pass_through(always(SICK), Loader(OWN, OTHER))
+    world.pass_through(always(HEALTHY), Loader(OWN, OTHER))
+    verdict = read_verdict((world.root / FAILED).read_bytes())
+    assert verdict is not None
+    assert not verdict.passed
+
+
+@pytest.mark.parametrize("text", [b"", b'{"version": "b"', b"\xff"])
+def test_a_verdict_that_was_cut_short_is_none(text: bytes) -> None:
+    assert read_verdict(text) is None

@@ -1,0 +1,240 @@
+"""A node becomes what it is told to become, or goes back and remembers why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bedplate.node.update.states import State
+from bedplate.testing.node import FIRST, Behaviour, FakeNode, FixedWish, PowerCut
+from bedplate.wire.desired import Wish
+
+NEXT = "Bedplate-1.37-amd64-202611.24.0"
+LATER = "Bedplate-1.37-amd64-202611.25.0"
+STABLE = "1.37/stable"
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> FakeNode:
+    node = FakeNode(tmp_path)
+    node.install_first()
+    node.releases.channels[STABLE] = FIRST
+    return node
+
+
+def offer(node: FakeNode, version: str, behaviour: Behaviour = Behaviour.WORKS) -> None:
+    """Publish a version and point the channel to it."""
+    node.publish(version, behaviour)
+    node.releases.channels[STABLE] = version
+    node.a_week_later()
+
+
+def test_the_first_version_is_blessed_once_it_was_judged(node: FakeNode) -> None:
+    node.run()
+    assert node.boots == [FIRST]
+    assert [each.left for each in node.slots.esp] == [None]
+
+
+def test_a_node_follows_its_channel(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    assert node.boots == [FIRST, NEXT]
+    assert node.memory.state is State.GOOD
+    assert [(each.version, each.left) for each in node.slots.entries()] == [(NEXT, None), (FIRST, None)]
+    states = [line.state for line in node.memory.history][::-1]
+    assert states[-8:] == ["Clearing", "Writing", "Sealing", "Installing", "Staged", "Rebooting", "Trying", "Good"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "boots", "reason"),
+    [
+        (Behaviour.SICK, 1, "not healthy: kubelet: /healthz: refused"),
+        (Behaviour.PANICS, 3, "it did not come up in 3 boots"),
+        (Behaviour.HANGS, 3, "it did not come up in 3 boots"),
+    ],
+)
+def test_a_version_that_does_not_work_is_left_and_not_tried_again(
+    node: FakeNode, behaviour: Behaviour, boots: int, reason: str
+) -> None:
+    node.run()
+    offer(node, NEXT, behaviour)
+    node.run()
+    assert node.boots == [FIRST, *[NEXT] * boots, FIRST]
+    assert node.memory.state is State.ROLLED_BACK
+    (failure,) = node.memory.failures
+    assert (failure.version, failure.reason, failure.last_lines) == (NEXT, reason, ("last line",))
+    before = list(node.boots)
+    for _ in range(3):
+        node.a_week_later()
+        node.run()
+    assert node.boots == before
+    assert node.status is not None
+    assert node.status.doing == f"{NEXT} is not tried again unless told: {reason}"
+
+
+def test_a_version_that_failed_is_tried_again_when_told(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT, Behaviour.SICK)
+    node.run()
+    node.behaviour[NEXT] = Behaviour.WORKS
+    node.source.wish = Wish(asked="now")
+    node.run()
+    assert (node.version, node.memory.failures) == (NEXT, ())
+
+
+def test_the_version_after_one_that_failed_is_taken(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT, Behaviour.PANICS)
+    node.run()
+    offer(node, LATER)
+    node.run()
+    assert node.version == LATER
+
+
+def test_going_back_by_hand_lasts(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    assert node.version == FIRST
+    for _ in range(3):
+        node.a_week_later()
+        node.run()
+        node.agent = None
+    assert node.boots == [FIRST, NEXT, FIRST, FIRST, FIRST]
+    node.source.wish = Wish(version=NEXT, asked="2")
+    node.run()
+    assert node.version == NEXT
+
+
+def test_going_back_from_the_first_version_is_refused_with_the_reason(node: FakeNode) -> None:
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    assert node.status is not None
+    assert node.status.doing == "there is no other version to go back to"
+
+
+def test_a_pinned_node_stays(node: FakeNode) -> None:
+    node.run()
+    node.source.wish = Wish(pinned=True)
+    offer(node, NEXT)
+    node.run()
+    assert (node.version, node.status and node.status.doing) == (FIRST, f"pinned to {FIRST}")
+
+
+def test_an_older_version_is_taken_by_name_only(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    older = "Bedplate-1.37-amd64-202611.10.0"
+    offer(node, older)
+    node.run()
+    assert node.version == NEXT
+    node.source.wish = Wish(version=older, asked="1")
+    node.run()
+    assert node.version == older
+
+
+def test_what_is_staged_is_dropped_when_another_version_is_wanted(node: FakeNode) -> None:
+    class Never:
+        def ask(self) -> str:
+            return "never"
+
+        def give_back(self) -> str:
+            return ""
+
+    node.run()
+    node.leave = (Never(),)
+    node.cut_power()
+    offer(node, NEXT)
+    node.run()
+    assert node.memory.state is State.STAGED
+    offer(node, LATER)
+    node.run()
+    assert [each.version for each in node.slots.entries()] == [LATER, FIRST]
+
+
+def test_a_withdrawn_version_is_dropped_on_the_way(node: FakeNode) -> None:
+    node.run()
+    node.releases.withdrawn[NEXT] = "it eats disks"
+    offer(node, NEXT)
+    node.run()
+    assert node.boots == [FIRST]
+    assert node.status is not None
+    assert "it eats disks" in node.status.doing
+
+
+def test_a_mirror_that_goes_away_is_waited_for(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.releases.away = True
+    node.run()
+    assert node.boots == [FIRST]
+    node.releases.away = False
+    node.a_week_later()
+    node.run()
+    assert node.version == NEXT
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour.WORKS, Behaviour.SICK, Behaviour.PANICS])
+@pytest.mark.parametrize("cut_in", range(1, 14))
+def test_a_power_cut_at_any_step_changes_nothing_about_the_end(
+    node: FakeNode, behaviour: Behaviour, cut_in: int
+) -> None:
+    node.run()
+    offer(node, NEXT, behaviour)
+    node.slots.cut_in = cut_in
+    try:
+        node.run()
+    except PowerCut:
+        node.cut_power()
+        node.run()
+    works = behaviour is Behaviour.WORKS
+    assert node.version == (NEXT if works else FIRST)
+    assert node.memory.state is (State.GOOD if works else State.ROLLED_BACK)
+    assert bool(node.memory.failures) is not works
+
+
+@pytest.mark.parametrize("cut_in", range(1, 14))
+def test_an_agent_that_is_killed_at_any_step_goes_on_there(node: FakeNode, cut_in: int) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.slots.cut_in = cut_in
+    try:
+        node.run()
+    except PowerCut:
+        node.agent = node._make_agent()
+        node.agent.start()
+        node.run()
+    assert node.boots == [FIRST, NEXT]
+    assert node.memory.state is State.GOOD
+
+
+def test_a_damaged_memory_is_told_and_the_disk_tells_the_rest(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT, Behaviour.PANICS)
+    node.run()
+    node.cut_power()
+    (node.folder / "memory.json").write_bytes(b'{"state": "Roll')
+    node.run()
+    assert node.version == FIRST
+    assert any("could not be read" in line.reason for line in node.memory.history)
+    assert (node.folder / "memory.damaged").is_file()
+
+
+def test_a_wish_that_cannot_be_read_changes_nothing(node: FakeNode) -> None:
+    class Unreadable(FixedWish):
+        def look(self) -> Wish:
+            raise ValueError("desired.json: no JSON")
+
+    node.source = Unreadable()
+    offer(node, NEXT)
+    node.boot()
+    for _ in range(10):
+        node.round()
+    assert node.boots == [FIRST]
+    assert "desired.json: no JSON" in node.said[-1]

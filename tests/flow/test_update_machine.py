@@ -1,0 +1,100 @@
+"""No sequence of events leaves a node without a version that boots and works. Found by Hypothesis, if it is there."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from bedplate.testing.node import FIRST, Behaviour, FakeNode, PowerCut
+from bedplate.wire.desired import Wish
+
+STABLE = "1.37/stable"
+VERSIONS = {f"Bedplate-1.37-amd64-202611.{21 + number}.0": each for number, each in enumerate(Behaviour)}
+
+
+class Node(RuleBasedStateMachine):
+    """A node with versions of every behaviour in its repository, and whatever may happen to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.temporary = tempfile.TemporaryDirectory()
+        self.asked = 0
+
+    @initialize()
+    def begin(self) -> None:
+        self.node = FakeNode(Path(self.temporary.name))
+        self.node.install_first()
+        self.node.releases.channels[STABLE] = FIRST
+        for version, behaviour in VERSIONS.items():
+            self.node.publish(version, behaviour)
+
+    @rule(version=st.sampled_from(sorted(VERSIONS)))
+    def point_the_channel(self, version: str) -> None:
+        self.node.releases.channels[STABLE] = version
+        self.node.a_week_later()
+
+    @rule(version=st.sampled_from([FIRST, *VERSIONS]))
+    def ask_for(self, version: str) -> None:
+        self.node.source.wish = Wish(version=version, asked=self._new())
+
+    @rule()
+    def ask_to_go_back(self) -> None:
+        self.node.source.wish = Wish(rollback=True, asked=self._new())
+
+    @rule(pinned=st.booleans())
+    def pin(self, *, pinned: bool) -> None:
+        self.node.source.wish = Wish(pinned=pinned)
+
+    @rule(away=st.booleans())
+    def mirrors(self, *, away: bool) -> None:
+        self.node.releases.away = away
+
+    @rule(rounds=st.integers(1, 12))
+    def go_on(self, rounds: int) -> None:
+        try:
+            for _ in range(rounds):
+                if self.node.agent is None:
+                    self.node.boot()
+                self.node.round()
+                if self.node.rebooting:
+                    self.node.cut_power()
+        except PowerCut:
+            self.node.cut_power()
+
+    @rule(calls=st.integers(1, 6))
+    def the_power_will_go(self, calls: int) -> None:
+        self.node.slots.cut_in = calls
+
+    @rule()
+    def the_power_goes(self) -> None:
+        self.node.cut_power()
+
+    @rule()
+    def the_memory_is_lost(self) -> None:
+        (self.node.folder / "memory.json").write_bytes(b"{")
+        self.node.cut_power()
+
+    @invariant()
+    def something_that_works_can_be_booted(self) -> None:
+        entries = self.node.slots.entries()
+        assert any(self.node.behaviour[each.version] is Behaviour.WORKS for each in entries), entries
+
+    @invariant()
+    def every_entry_has_its_slot(self) -> None:
+        whole = {each.root_hash for each in self.node.slots.contents if each.whole}
+        assert {each.root_hash for each in self.node.slots.esp} <= whole
+
+    def teardown(self) -> None:
+        self.temporary.cleanup()
+
+    def _new(self) -> str:
+        self.asked += 1
+        return str(self.asked)
+
+
+Node.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestNode = Node.TestCase
