@@ -108,7 +108,7 @@ class Agent:
     def _tell(self, facts: Facts, step: Step) -> None:
         doing = step.reason if step.deed is Deed.WAIT else f"{step.deed}: {step.reason}"
         if doing != self.said:
-            self.say(f"{self.memory.state}. {doing[:1].upper()}{doing[1:]}.")
+            self.say(f"{self.memory.state}. {doing[:1].upper()}{doing[1:].rstrip('.')}.")
             self.said = doing
         busy = step.deed is not Deed.WAIT or not self.memory.resting
         self.publish(self.memory, facts, self.wish, doing, busy=busy)
