@@ -48,9 +48,10 @@ def update(
     name: NameArgument,
     *,
     version: Annotated[
-        str | None, typer.Option(
+        str | None,
+        typer.Option(
             "--version", metavar="VERSION", help="The image version.", show_default="what its channel points to"
-        )
+        ),
     ] = None,
     wait: WaitOption = True,
 ) -> None:
