@@ -175,3 +175,29 @@ def test_a_bundle_holds_what_a_channel_points_to(desk: Desk) -> None:
 
 def test_a_bundle_of_what_is_not_there_is_refused(desk: Desk) -> None:
     assert "is not published" in desk.fails("bundle", OLDER, "--file", str(desk.folder / "bundle.zip"))
+
+
+def test_keys_lie_beside_the_repository_unless_told(desk: Desk) -> None:
+    desk.repository = desk.folder / "other/repository"
+    desk.says("init", keys=False)
+    assert (desk.folder / "other/keys/root-1.pem").is_file()
+    desk.says("refresh", keys=False)
+
+
+@pytest.mark.parametrize("words", [("root", "--remove", "zzzz"), ("nobody",)])
+def test_a_rotation_that_is_refused_makes_no_key(desk: Desk, words: tuple[str, ...]) -> None:
+    before = desk.files()
+    desk.fails("rotate", *words)
+    assert desk.files() == before
+
+
+def test_a_bundle_of_a_channel_that_is_not_there_names_those_that_are(desk: Desk) -> None:
+    publish(desk, VERSION)
+    desk.says("promote", VERSION, STABLE)
+    error = desk.fails("bundle", "1.37/beta", "--file", str(desk.folder / "bundle"))
+    assert "There is no channel 1.37/beta." in error
+    assert f"There is {STABLE}." in error
+
+
+def test_a_port_that_no_computer_has_is_refused(desk: Desk) -> None:
+    assert "is not in the range" in desk.fails("serve", "--port", "22222222", keys=False)

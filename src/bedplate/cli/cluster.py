@@ -207,6 +207,7 @@ def _say_what_next(cluster: Cluster, machines: Sequence[str]) -> None:
         "  kubectl get nodes -o wide\n"
         f"{demo}"
         f"{console}\n"
+        "./dev tour shows what makes its nodes different; docs/tutorial/first-pool.md goes on from here.\n"
         "./dev down stops it, ./dev down --all forgets it.",
         highlight=False,
         soft_wrap=True,

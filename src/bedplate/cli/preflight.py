@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from textwrap import shorten
 
 import typer
 
@@ -17,6 +18,8 @@ from bedplate.local.preflight.facts import gather
 from bedplate.local.preflight.rules import Facts, judge, require_ready
 from bedplate.model.verdicts import Severity, fatal
 
+NOTE_CHARACTERS = 90
+"""Of why machines are not run by KVM; QEMU may say a paragraph."""
 COLUMNS = {"": "severity", "About": "about", "Found": "message", "What to do": "advice"}
 
 
@@ -44,7 +47,7 @@ def require(ports: Collection[int]) -> Acceleration:
     with report().step("Preflight") as step:
         facts, acceleration = look(ports)
         findings = require_ready(facts)
-        step.note(f"machines run by {acceleration.kind.value.upper()}: {acceleration.reason}")
+        step.note(f"machines run by {acceleration.kind.value.upper()}: {shorten(acceleration.reason, NOTE_CHARACTERS)}")
     for finding in findings:
         if finding.severity is Severity.WARNING and finding.about != "KVM":
             progress_console().print(

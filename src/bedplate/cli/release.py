@@ -71,7 +71,7 @@ def init(
     store = store_of(repository)
     if store.read(TIMESTAMP_FILE) is not None:
         raise UserError(f"{store.folder} is a release repository already.")
-    (folder,) = key_folders([keys] if keys else None)
+    (folder,) = key_folders([keys] if keys else None, repository)
     if not (folder / FILE).exists() and not dry_run:
         make_keys(folder)
     keyring = Keyring([folder] if (folder / FILE).exists() else [])

@@ -21,6 +21,7 @@ from bedplate.cli.release_options import (
 )
 from bedplate.host.clock import SystemClock
 from bedplate.host.serve import server
+from bedplate.model.errors import UserError
 from bedplate.model.plans import Action, Verb
 from bedplate.release.publish.bundle import make_bundle, plan_bundle
 from bedplate.release.publish.edit import Edit
@@ -45,7 +46,7 @@ def bundle(
     """
     store = store_of(repository)
     with in_turn(store, dry_run=dry_run):
-        keyring = Keyring([] if dry_run else key_folders(keys))
+        keyring = Keyring([] if dry_run else key_folders(keys, repository))
         shown = read_shown(store)
         edit = Edit(shown, SystemClock().now(), keyring.days)
         versions = versions_of(shown, wanted)
@@ -60,13 +61,17 @@ def bundle(
 def versions_of(shown: Shown, wanted: list[str]) -> list[str]:
     """What is wanted, with channels replaced by where they point."""
     channels = {channel.name: channel.version for channel in shown.channels}
+    for each in wanted:
+        if "/" in each and each not in channels:
+            known = ", ".join(channels) or "none"
+            raise UserError(f"There is no channel {each}.", details=f"There is {known}.")
     return list(dict.fromkeys(channels.get(each, each) for each in wanted))
 
 
 def serve(
     *,
     address: Annotated[str, typer.Option("--address", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", metavar="PORT", help="0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 takes a free one.")] = 8080,
     repository: RepositoryOption = None,
 ) -> None:
     """Serve a repository over plain HTTP, for development.

@@ -17,9 +17,10 @@ from bedplate.cli.release_options import (
     key_folders,
     store_of,
 )
+from bedplate.host.clock import SystemClock
 from bedplate.model.errors import UserError
 from bedplate.release.publish.edit import Edit
-from bedplate.release.publish.keys import make_key, name_key
+from bedplate.release.publish.keys import Keyring, make_key, name_key
 from bedplate.release.publish.rotation import holder_of
 from bedplate.release.publish.rotation import rotate as rotate_in
 from bedplate.release.publish.shown import read_shown
@@ -62,7 +63,13 @@ def rotate(
     if (uri is None) != (public is None):
         raise UserError("--uri and --public go together.")
     removed = [] if keep else remove or only_key(repository, role)
-    added = [] if drop else [new_key(key_folders(keys)[0], role, uri, public, dry_run=dry_run)]
+    stand_in = [] if drop else [CryptoSigner.generate_ed25519().public_key]
+    if not dry_run:
+        # What is refused is refused before a key is made that nobody would use.
+        shown, days = read_shown(store_of(repository)), Keyring([]).days
+        rotate_in(Edit(shown, SystemClock().now(), days), role, add=stand_in, remove=removed, threshold=threshold)
+    folder = key_folders(keys, repository)[0]
+    added = stand_in if drop or dry_run else [new_key(folder, role, uri, public)]
 
     def exchange(edit: Edit) -> None:
         rotate_in(edit, role, add=added, remove=removed, threshold=threshold)
@@ -82,7 +89,5 @@ def only_key(repository: Path | None, role: str) -> list[str]:
     return list(keyids)
 
 
-def new_key(folder: Path, role: str, uri: str | None, public: Path | None, *, dry_run: bool) -> Key:
-    if dry_run:
-        return CryptoSigner.generate_ed25519().public_key
+def new_key(folder: Path, role: str, uri: str | None, public: Path | None) -> Key:
     return (name_key(folder, role, uri, public) if uri and public else make_key(folder, role)).key()

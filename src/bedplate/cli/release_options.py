@@ -32,7 +32,12 @@ RepositoryOption = Annotated[
 ]
 KeysOption = Annotated[
     list[Path] | None,
-    typer.Option("--keys", metavar="FOLDER", help="A folder with release keys; more than once for several."),
+    typer.Option(
+        "--keys",
+        metavar="FOLDER",
+        help="A folder with release keys; more than once for several.",
+        show_default="keys beside the repository",
+    ),
 ]
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A published version.")]
 NotesOption = Annotated[
@@ -60,8 +65,9 @@ def repository_folder(chosen: Path | None) -> Path:
     return chosen or places().state / "release/repository"
 
 
-def key_folders(chosen: list[Path] | None) -> list[Path]:
-    return chosen or [places().state / "release/keys"]
+def key_folders(chosen: list[Path] | None, repository: Path | None) -> list[Path]:
+    """The folders that were named; else the one beside the repository."""
+    return chosen or [repository_folder(repository).with_name("keys")]
 
 
 def store_of(chosen: Path | None) -> FolderStore:
@@ -77,7 +83,7 @@ def change(
     """
     store = store_of(repository)
     with in_turn(store, dry_run=dry_run):
-        keyring = Keyring([] if dry_run else key_folders(keys))
+        keyring = Keyring([] if dry_run else key_folders(keys, repository))
         edit = Edit(read_shown(store), SystemClock().now(), keyring.days)
         make(edit)
         if not dry_run:

@@ -47,16 +47,19 @@ class Guide:
         self.console.print(Text(f"$ {command}", style="cyan"), soft_wrap=True)
         self.console.print(Text(said.rstrip()), soft_wrap=True)
 
-    def kubectl(self, *words: str, shown: str = "") -> str:
-        said = self.cluster.kubectl(self.runner).run(*words, seconds=400)
-        if shown:
-            self.show(f"kubectl {shown}", said)
-        return said
+    def kubectl(self, *words: str) -> str:
+        return self.cluster.kubectl(self.runner).run(*words, seconds=400)
+
+    def table(self, *words: str, columns: str) -> None:
+        """Show objects with some columns, by their names alone in the command that is shown."""
+        names = ",".join(column.partition(":")[0] for column in columns.split(","))
+        said = self.kubectl("get", *words, f"-o=custom-columns={columns}")
+        self.show(f"kubectl get {' '.join(words)} -o custom-columns={names}", said)
 
     def probe(self, node: str, *arguments: str) -> None:
         image = f"bedplate.local/agnhost:{self.cluster.order.kubernetes}"
         said = Prober(self.cluster.kubectl(self.runner), image).ask(node, "mounttest", *arguments)
-        self.show(f"(as root, from a pod on {node}) {' '.join(arguments)}", said)
+        self.show(f"agnhost mounttest {' '.join(arguments)}   # as root, in a pod on {node}", said)
 
     def bedplate(self, *words: str, part: Callable[[str], str] = str) -> None:
         """Run a command of ours as anybody would, and show what it says, or the part of it."""
@@ -70,7 +73,7 @@ class Guide:
 
 def nodes(guide: Guide) -> None:
     guide.tell("These nodes run an image that was built on this computer, and they say so.")
-    guide.kubectl("get", "nodes", f"-o=custom-columns={NODES}", shown="get nodes")
+    guide.table("nodes", columns=NODES)
 
 
 def content(guide: Guide) -> None:
@@ -96,7 +99,7 @@ def workload(guide: Guide) -> None:
     manifest = fill(guide.cluster.order.manifests, "demo", addon_values(guide.cluster))
     guide.cluster.kubectl(guide.runner).apply(manifest)
     guide.kubectl("rollout", "status", "deployment/web", "--timeout=300s")
-    guide.kubectl("get", "pods", "-l=app=web", f"-o=custom-columns={PODS}", shown="get pods -l app=web")
+    guide.table("pods", "-l=app=web", columns=PODS)
 
 
 def second_pool(guide: Guide) -> None:
@@ -120,7 +123,7 @@ def tour(
 ) -> None:
     """See on the running pool what makes these nodes different.
 
-    Takes some four minutes; the cluster has to be up. Nothing is left behind
+    Takes two to four minutes; the cluster has to be up. Nothing is left behind
     but the demo's two pods.
     """
     cluster = the_cluster()
