@@ -15,10 +15,10 @@ from bedplate.cli.main import main
 from bedplate.host.clock import SystemClock
 from bedplate.host.locks import alone
 from bedplate.local.cell.client import find_cell, open_cell
-from bedplate.local.cluster import RECORD, ClusterOrder
 from bedplate.local.machines.firmware import CODE, FOLDER
 from bedplate.local.machines.qemu import CONSOLE, Accelerator
 from bedplate.local.machines.records import MachineRecord, encode
+from bedplate.local.order import RECORD, ClusterOrder
 from bedplate.local.pki import ensure_pki
 from bedplate.local.pools.store import read_pools, write_pool
 from bedplate.model.pools import NodePool, PoolMode

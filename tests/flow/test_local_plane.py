@@ -14,9 +14,9 @@ import yaml
 from bedplate.local.addons import ADDONS, addon_values, fill, install, manifests_folder
 from bedplate.local.approval import SIGNER, Decision
 from bedplate.local.approver import decide_round, read_known_machines, write_known_machines
-from bedplate.local.cluster import API_PORT, RECORD, REGISTRY_RELAY, ports_for
 from bedplate.local.controlplane import Addresses
 from bedplate.local.kubectl import Kubectl
+from bedplate.local.order import API_PORT, RECORD, REGISTRY_RELAY, ports_for
 from bedplate.local.setup import wait_ready
 from bedplate.model.errors import OurError, PeerError
 from bedplate.testing.clock import FakeClock

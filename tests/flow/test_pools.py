@@ -14,9 +14,10 @@ import pytest
 from bedplate.local.approver import read_known_machines
 from bedplate.local.cell.client import OpenCell
 from bedplate.local.cell.network import address
-from bedplate.local.cluster import Cluster, ClusterOrder, own_plane
+from bedplate.local.cluster import Cluster, own_plane
 from bedplate.local.foreign.record import Foreign
 from bedplate.local.machines.qemu import Accelerator
+from bedplate.local.order import ClusterOrder
 from bedplate.local.pki import ensure_pki
 from bedplate.local.pools.plan import Deed, MachineAction
 from bedplate.local.pools.reconcile import nothing, reconcile, summary

@@ -22,17 +22,9 @@ from bedplate.host.run import SystemRunner
 from bedplate.local.addons import fill, wait_for
 from bedplate.local.cell.client import find_cell
 from bedplate.local.cell.network import NUMBERS
-from bedplate.local.cluster import (
-    API_PORT,
-    REGISTRY_RELAY,
-    Cluster,
-    ClusterOrder,
-    addon_values,
-    bring_up,
-    kubeconfig_of,
-    read_order,
-)
+from bedplate.local.cluster import Cluster, addon_values, bring_up
 from bedplate.local.joined import kept_foreign
+from bedplate.local.order import API_PORT, REGISTRY_RELAY, ClusterOrder, kubeconfig_of, read_order
 from bedplate.local.pools.joining import leave
 from bedplate.local.pools.reconcile import reconcile
 from bedplate.local.pools.store import read_pools, write_pool

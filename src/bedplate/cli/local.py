@@ -14,13 +14,14 @@ from bedplate.host.locks import alone, is_held
 from bedplate.host.run import SystemRunner
 from bedplate.image.components.build import build_components
 from bedplate.image.components.catalogue import read_catalogue
-from bedplate.local import cluster
+from bedplate.local import order
 from bedplate.local.addons import manifests_folder
 from bedplate.local.cell.client import find_cell
-from bedplate.local.cluster import Cluster, ClusterOrder, images_before, open_cluster
+from bedplate.local.cluster import Cluster, open_cluster
 from bedplate.local.joined import kept_agent, kept_releases, with_control_plane
 from bedplate.local.machines.kvm import Acceleration
 from bedplate.local.machines.qemu import Accelerator
+from bedplate.local.order import ClusterOrder, images_before
 
 NAME = "local"
 
@@ -52,7 +53,7 @@ def is_changing() -> bool:
 
 def ports_for(api: int | None, registry: int | None) -> tuple[int, int]:
     """The ports of this computer on which the cluster will be, API server first."""
-    return cluster.ports_for(cluster_folder(), api=api, registry=registry)
+    return order.ports_for(cluster_folder(), api=api, registry=registry)
 
 
 def preflight(*ports: int) -> Acceleration:
@@ -81,7 +82,7 @@ def make_order(
     image = image_of(root, programs)
     images = {**images_before(cluster_folder()), image.manifest.version: image.folder}
     versions = {component.name: component.version for component in read_catalogue(root / "components")}
-    order = ClusterOrder(
+    made = ClusterOrder(
         programs=dict(programs),
         manifests=manifests_folder(root),
         debian=image.tools,
@@ -97,4 +98,4 @@ def make_order(
         releases=releases or kept_releases(cluster_folder()),
         agent=agent.read_text() if agent else kept_agent(cluster_folder()),
     )
-    return with_control_plane(order, cluster_folder(), kubeconfig, runner)
+    return with_control_plane(made, cluster_folder(), kubeconfig, runner)

@@ -11,9 +11,9 @@ from bedplate.cli.context import places, progress_console, report
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.machine import SystemMachine
 from bedplate.host.run import SystemRunner
-from bedplate.local.cluster import API_PORT, REGISTRY_RELAY
 from bedplate.local.machines.kvm import Acceleration, choose_acceleration
 from bedplate.local.machines.qemu import Accelerator
+from bedplate.local.order import API_PORT, REGISTRY_RELAY
 from bedplate.local.preflight.facts import gather
 from bedplate.local.preflight.rules import Facts, judge, require_ready
 from bedplate.model.verdicts import Severity, fatal

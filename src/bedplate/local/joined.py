@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 
 from bedplate.host.run import Runner
-from bedplate.local.cluster import RECORD, ClusterOrder, read_order
 from bedplate.local.foreign.kubectl import ForeignKubectl, kubectl_for
 from bedplate.local.foreign.look import look
 from bedplate.local.foreign.record import Foreign
+from bedplate.local.order import RECORD, ClusterOrder, read_order
 from bedplate.model.errors import UserError
 
 ANEW = "Remove the cluster with `bedplate cluster down --all` first."

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from bedplate.local.cluster import RECORD, read_order
 from bedplate.local.machines.qemu import DISK
+from bedplate.local.order import RECORD, read_order
 from bedplate.model.errors import MachineError
 
 MAGIC = b"QFI\xfb"

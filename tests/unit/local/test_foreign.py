@@ -13,12 +13,12 @@ import msgspec
 import pytest
 
 from bedplate.host.run import Completed
-from bedplate.local.cluster import RECORD, ClusterOrder
 from bedplate.local.foreign.kubectl import ForeignKubectl, KubectlTransport
 from bedplate.local.foreign.look import RIGHTS, look
 from bedplate.local.foreign.record import Foreign, callable_from_cell, choose_name
 from bedplate.local.joined import kept_foreign, with_control_plane
 from bedplate.local.machines.qemu import Accelerator
+from bedplate.local.order import RECORD, ClusterOrder
 from bedplate.local.pools.joining import leave, require_free_names
 from bedplate.local.pools.plan import Deed, MachineAction
 from bedplate.model.errors import PeerError, UserError

@@ -11,12 +11,13 @@ from bedplate.host.clock import Clock
 from bedplate.host.run import Runner
 from bedplate.local.approver import read_known_machines
 from bedplate.local.authorities import CLUSTER
-from bedplate.local.cluster import Cluster, read_order
+from bedplate.local.cluster import Cluster
 from bedplate.local.foreign.kubectl import kubectl_for
 from bedplate.local.foreign.look import GROUPS
 from bedplate.local.foreign.record import Foreign
 from bedplate.local.join import JoinTarget
 from bedplate.local.kubeconfig import bootstrap_kubeconfig
+from bedplate.local.order import read_order
 from bedplate.local.pools.nodes import NODES
 from bedplate.local.pools.plan import Deed, MachineAction
 from bedplate.local.pools.token import have_token, read_token
