@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from bedplate.model.digests import sha256
 from bedplate.model.errors import PeerError
+from bedplate.model.reading import InMemory
 from bedplate.release.payload.apply import rebuild_delta
 from bedplate.release.payload.delta.format import MAGIC, Command, Head, Segment, encode_command, write_head
 from bedplate.release.payload.delta.rebuild import add_bytes
 from bedplate.release.payload.delta.script import Script
 from bedplate.release.payload.delta.usr import write_usr
 from bedplate.release.payload.make import Base, make_usr_delta, pays
-from bedplate.release.payload.parts import BytesAt
 from bedplate.wire.release import CHUNK_BYTES, Part, PartName, Payload, PayloadKind
 
 OLDER = "Bedplate-1.37-amd64-202611.20.0"
@@ -40,7 +40,7 @@ def delta_of(old: bytes, new: bytes) -> bytes:
 
 
 def rebuilt(delta: bytes, old: bytes, part: Part, first: int = 0) -> bytes:
-    return b"".join(rebuild_delta(io.BytesIO(delta), BytesAt(old), part, first=first))
+    return b"".join(rebuild_delta(io.BytesIO(delta), InMemory(old), part, first=first))
 
 
 def lying(*commands: tuple[Command, int], size: int = 4, diff: bytes = b"", extra: bytes = b"") -> bytes:
@@ -101,7 +101,7 @@ class OneByteAtOnce(io.BytesIO):
 def test_a_delta_may_be_read_byte_by_byte() -> None:
     old, new = random.Random(3).randbytes(5000), random.Random(3).randbytes(4000) + b"new" * 50
     delta = OneByteAtOnce(delta_of(old, new))
-    assert b"".join(rebuild_delta(delta, BytesAt(old), part_of(new))) == new
+    assert b"".join(rebuild_delta(delta, InMemory(old), part_of(new))) == new
 
 
 def test_a_delta_that_is_cut_short_never_makes_another_part() -> None:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from bedplate.model.digests import sha256
 from bedplate.model.errors import PeerError
+from bedplate.model.reading import InMemory, ReadAt
 from bedplate.release.payload.apply import rebuild_full
 from bedplate.release.payload.full import make_full, start_of
-from bedplate.release.payload.parts import BytesAt, FileAt, ReadAt, checked_chunks, describe_part
+from bedplate.release.payload.parts import FileAt, checked_chunks, describe_part
 from bedplate.wire.release import CHUNK_BYTES, Part, PartName, Payload, PayloadKind
 
 PATH = "releases/Bedplate-1.37-amd64-202611.24.0/usr.zst"
@@ -173,5 +174,5 @@ def test_pieces_that_are_not_the_part_are_an_error(sent: bytes, said: str) -> No
 def test_files_and_bytes_are_read_alike(tmp_path: Path, offset: int, size: int) -> None:
     (tmp_path / "part").write_bytes(b"part")
     with (tmp_path / "part").open("rb") as opened:
-        sources: tuple[ReadAt, ...] = (FileAt(opened.fileno(), 4), BytesAt(b"part"))
+        sources: tuple[ReadAt, ...] = (FileAt(opened.fileno(), 4), InMemory(b"part"))
         assert {source.read_at(offset, size) for source in sources} == {b"part"[offset : offset + size]}

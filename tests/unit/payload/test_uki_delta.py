@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bedplate.model.errors import PeerError
+from bedplate.model.reading import InMemory
 from bedplate.release.payload.apply import rebuild_delta
 from bedplate.release.payload.make import KERNEL_MEMORY, MEMORY, Base, make_uki_delta
-from bedplate.release.payload.parts import BytesAt, describe_part
+from bedplate.release.payload.parts import describe_part
 from bedplate.testing.packed_uki import archive, uki
 from bedplate.wire.release import Payload
 
@@ -37,7 +38,7 @@ def make(folder: Path, *, kernel: bool) -> tuple[Payload, bytes]:
 def test_a_uki_is_rebuilt_of_the_older_one_and_the_new_usr(tmp_path: Path, *, kernel: bool) -> None:
     make(tmp_path, kernel=kernel)
     with (tmp_path / "delta").open("rb") as delta:
-        chunks = rebuild_delta(delta, BytesAt(OLD), describe_part(tmp_path / "new"), beside=BytesAt(USR))
+        chunks = rebuild_delta(delta, InMemory(OLD), describe_part(tmp_path / "new"), beside=InMemory(USR))
         assert b"".join(chunks) == NEW
 
 
@@ -48,15 +49,15 @@ def test_a_kernel_that_is_packed_again_costs_memory_instead_of_bytes(tmp_path: P
     assert (small.memory, whole.memory) == (KERNEL_MEMORY, MEMORY)
 
 
-@pytest.mark.parametrize("beside", [None, BytesAt(USR[:-1])])
-def test_a_delta_without_the_usr_that_it_refers_to_is_refused(tmp_path: Path, beside: BytesAt | None) -> None:
+@pytest.mark.parametrize("beside", [None, InMemory(USR[:-1])])
+def test_a_delta_without_the_usr_that_it_refers_to_is_refused(tmp_path: Path, beside: InMemory | None) -> None:
     make(tmp_path, kernel=False)
     with (tmp_path / "delta").open("rb") as delta, pytest.raises(PeerError, match="does not make the part"):
-        list(rebuild_delta(delta, BytesAt(OLD), describe_part(tmp_path / "new"), beside=beside))
+        list(rebuild_delta(delta, InMemory(OLD), describe_part(tmp_path / "new"), beside=beside))
 
 
 def test_a_delta_made_against_another_uki_is_refused(tmp_path: Path) -> None:
     make(tmp_path, kernel=True)
     other = uki(KERNEL, archive(init=b"one"), b"usrhash=odd")
     with (tmp_path / "delta").open("rb") as delta, pytest.raises(PeerError, match="does not make the part"):
-        list(rebuild_delta(delta, BytesAt(other), describe_part(tmp_path / "new"), beside=BytesAt(USR)))
+        list(rebuild_delta(delta, InMemory(other), describe_part(tmp_path / "new"), beside=InMemory(USR)))

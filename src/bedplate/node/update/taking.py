@@ -10,12 +10,13 @@ from typing import BinaryIO
 
 from bedplate.host.files import file_sha256, space_for
 from bedplate.model.errors import OurError, PeerError, briefly
+from bedplate.model.reading import ReadAt
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.offers import Releases
 from bedplate.node.update.ways import ways_to
 from bedplate.release.payload.apply import rebuild_delta, rebuild_full
 from bedplate.release.payload.delta.format import read_head
-from bedplate.release.payload.parts import ReadAt, Window
+from bedplate.release.payload.parts import Window
 from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release
 from bedplate.wire.signature import SignedByAnother, signed_alike, signers_of
 

@@ -7,10 +7,11 @@ from typing import BinaryIO
 
 import zstandard
 
+from bedplate.model.reading import ReadAt
 from bedplate.release.payload.delta.format import Head, read_head
 from bedplate.release.payload.delta.frames import packed_again, unpacked
 from bedplate.release.payload.delta.rebuild import Opened, carry_out
-from bedplate.release.payload.parts import ReadAt, Window, checked, checked_chunks, not_the_part
+from bedplate.release.payload.parts import Window, checked, checked_chunks, not_the_part
 from bedplate.wire.release import CHUNK_BYTES, Part, Payload
 
 FRAME_BYTES = CHUNK_BYTES + (CHUNK_BYTES >> 8) + 64

@@ -8,22 +8,11 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from bedplate.model.digests import Sha256, sha256
 from bedplate.model.errors import PeerError
+from bedplate.model.reading import ReadAt
 from bedplate.wire.release import CHUNK_BYTES, Part
-
-
-class ReadAt(Protocol):
-    """Bytes that can be read at any place."""
-
-    @property
-    def size(self) -> int: ...
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """The bytes there; fewer where they end."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +31,6 @@ class FileAt:
                 break
             data += more
         return data
-
-
-@dataclass(frozen=True, slots=True)
-class BytesAt:
-    """Bytes in memory."""
-
-    data: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        return self.data[offset : offset + size]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import zstandard
 
+from bedplate.model.reading import InMemory, ReadAt
 from bedplate.release.payload.delta.format import Head, Segment
-from bedplate.release.payload.parts import BytesAt, ReadAt, not_the_part
+from bedplate.release.payload.parts import not_the_part
 
 PIECE = 1 << 17
 
@@ -22,7 +23,7 @@ def settings_of(segment: Segment) -> zstandard.ZstdCompressionParameters:
     )
 
 
-def unpacked(source: ReadAt, segment: Segment) -> BytesAt:
+def unpacked(source: ReadAt, segment: Segment) -> InMemory:
     """What the frame in `source` holds, all of it in memory. Raises `PeerError` when that is not as told."""
     window = 1 << 31
     pieces, size = [], 0
@@ -37,7 +38,7 @@ def unpacked(source: ReadAt, segment: Segment) -> BytesAt:
         raise not_the_part(f"a frame of the base cannot be unpacked: {problem}") from problem
     if size != segment.inner:
         raise not_the_part("a frame of the base holds another number of bytes than the delta says")
-    return BytesAt(b"".join(pieces))
+    return InMemory(b"".join(pieces))
 
 
 def packed_again(opened: Iterable[bytes], head: Head) -> Iterator[bytes]:

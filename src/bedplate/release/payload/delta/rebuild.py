@@ -6,8 +6,9 @@ import lzma
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from bedplate.model.reading import ReadAt
 from bedplate.release.payload.delta.format import STREAM_MEMORY, Command, Head, most_commands, total
-from bedplate.release.payload.parts import ReadAt, not_the_part
+from bedplate.release.payload.parts import not_the_part
 
 BLOCK = 1 << 18
 READ_BYTES = 1 << 16
