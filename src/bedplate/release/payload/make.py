@@ -48,16 +48,7 @@ def make_usr_delta(base: Base, new: Path, target: Path, *, path: str) -> Payload
         if script.commands > most_commands(len(after)):
             raise OurError(f"The delta from {base.version} has more commands than a node carries out.")
     _try(base, new, target)
-    return Payload(
-        part=PartName.USR,
-        kind=PayloadKind.DELTA,
-        path=path,
-        size=target.stat().st_size,
-        sha256=file_sha256(target),
-        base=base.version,
-        base_sha256=file_sha256(base.file),
-        memory=MEMORY,
-    )
+    return _described(PartName.USR, base, target, path, memory=MEMORY)
 
 
 def make_uki_delta(base: Base, new: Path, usr: Path, target: Path, *, path: str, kernel: bool) -> Payload:
@@ -74,15 +65,19 @@ def make_uki_delta(base: Base, new: Path, usr: Path, target: Path, *, path: str,
             script.write(sink, base=before, part=segments, beside=len(beside))
         _try(base, new, target, beside=beside)
     packs_kernel = any(segment.level == KERNEL_LEVEL for segment in segments)
+    return _described(PartName.UKI, base, target, path, memory=KERNEL_MEMORY if packs_kernel else MEMORY)
+
+
+def _described(part: PartName, base: Base, delta: Path, path: str, *, memory: int) -> Payload:
     return Payload(
-        part=PartName.UKI,
+        part=part,
         kind=PayloadKind.DELTA,
         path=path,
-        size=target.stat().st_size,
-        sha256=file_sha256(target),
+        size=delta.stat().st_size,
+        sha256=file_sha256(delta),
         base=base.version,
         base_sha256=file_sha256(base.file),
-        memory=KERNEL_MEMORY if packs_kernel else MEMORY,
+        memory=memory,
     )
 
 
