@@ -14,13 +14,17 @@ from typing import Any
 from bedplate.cli.components import CHECKOUT
 from bedplate.cli.context import places
 from bedplate.host.clock import SystemClock, wait_until
+from bedplate.host.run import SystemRunner
 from bedplate.image.build import DEVELOPMENT_KEYS, Image
 from bedplate.image.manifest import read_manifest
 from bedplate.local.cluster import Cluster, open_cluster
+from bedplate.local.pools.reconcile import provider
 from bedplate.local.probe import Prober
+from bedplate.model.machines import Power
 from bedplate.model.versions import ImageVersion
 from bedplate.testing.home import Home, free_port
 from bedplate.testing.published import LabRepository
+from bedplate.testing.vm.processes import kill_in
 
 NODE = "system-1"
 CHECK_SECONDS = 20
@@ -69,6 +73,20 @@ class UpdateLab:
         """Cut the power and switch it on again, until the node is Ready."""
         self.home.bedplate("node", "restart", NODE)
 
+    def cut_power(self) -> None:
+        """Kill QEMU: what it had not written yet is lost, as on a disk that loses its power."""
+        kill_in(provider(self.cluster, SystemRunner()).folder / NODE)
+
+    def switch_on(self) -> None:
+        provider(self.cluster, SystemRunner()).power(NODE, Power.ON)
+
+    def boot_id(self) -> str:
+        """Which boot the API server knows of: another one each time the machine starts."""
+        return self._info()["bootID"]
+
+    def wait_for_next_boot(self, *, after: str) -> None:
+        self.wait(lambda: "" if self.boot_id() != after else f"the node has not come back from boot {after}")
+
     def failure(self, version: str) -> Mapping[str, Any]:
         """What the node says of a version that it does not try again."""
         (found,) = [each for each in self.history()["failed"] if each["version"] == version]
@@ -88,8 +106,7 @@ class UpdateLab:
     def runs(self) -> str:
         """The version that the cluster says the node runs, once it is Ready."""
         self.home.kubectl("wait", f"node/{NODE}", "--for=condition=Ready", "--timeout=200s")
-        info = json.loads(self.home.kubectl("get", "node", NODE, "-o=json"))["status"]["nodeInfo"]
-        return str(info["osImage"]).replace("Bedplate ", "Bedplate-", 1)
+        return self._info()["osImage"].replace("Bedplate ", "Bedplate-", 1)
 
     def wait_for_check(self) -> None:
         """Wait until the node has asked the repository once more: a new timestamp is signed, and the node has it."""
@@ -117,6 +134,9 @@ class UpdateLab:
     @property
     def cluster(self) -> Cluster:
         return open_cluster(self.home.cluster, SystemClock())
+
+    def _info(self) -> Mapping[str, str]:
+        return dict(json.loads(self.home.kubectl("get", "node", NODE, "-o=json"))["status"]["nodeInfo"])
 
     def _timestamp(self) -> int:
         """The number of the timestamp that the node has."""
