@@ -1,4 +1,4 @@
-"""What `./dev bench boot` reads its figures from."""
+"""What `./dev bench boot` and `update` read their figures from."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ from bedplate.cli.progress import ConsoleReport
 from bedplate.model.errors import OurError
 from bedplate.testing.clock import FakeClock
 from bench.boot import step_seconds, working_sets
+from bench.on_node import resident, sent
 
 METRICS = """\
 # TYPE container_memory_working_set_bytes gauge
 container_memory_working_set_bytes{container="",id="/",image=""} 2.29e+08 1764000000000
 container_memory_working_set_bytes{container="",id="/system.slice/kubelet.service",image=""} 1e+08 1764000000000
 container_memory_usage_bytes{container="",id="/",image=""} 9e+08 1764000000000
+container_memory_rss{container="",id="/system.slice/bedplate-agent.service",image=""} 4.1e+07 1764000000000
+container_memory_rss{container="",id="/system.slice/kubelet.service",image=""} 8e+07 1764000000000
+"""
+LOG = """http://10.75.0.1:8470/
+10.75.0.11 - - [25/Nov/2026 03:00:00] "GET /metadata/timestamp.json HTTP/1.1" 304 0
+10.75.0.11 - - [25/Nov/2026 03:00:02] "GET /targets/releases/x/usr.zst HTTP/1.1" 206 1000
+10.75.0.11 - - [25/Nov/2026 03:00:09] "GET /targets/releases/x/uki.zst HTTP/1.1" 200 250
 """
 
 
@@ -44,3 +52,11 @@ def test_a_step_that_nobody_told_of_is_no_figure() -> None:
 
 def test_memory_is_told_by_cgroup() -> None:
     assert working_sets(METRICS) == {"/": 2.29e8, "/system.slice/kubelet.service": 1e8}
+
+
+def test_the_agents_own_memory_is_what_no_file_backs() -> None:
+    assert resident(METRICS) == [4.1e7]
+
+
+def test_what_went_out_is_the_sum_of_all_answers() -> None:
+    assert sent(LOG) == 1250
