@@ -22,6 +22,8 @@ from bedplate.local.joined import kept_agent, kept_releases, with_control_plane
 from bedplate.local.machines.kvm import Acceleration
 from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.order import ClusterOrder, images_before
+from bedplate.model.errors import UserError
+from bedplate.node.settings import resolve
 
 NAME = "local"
 
@@ -77,6 +79,7 @@ def make_order(
     `kubeconfig` names the control plane that its machines join, where that is not one of its own. `releases` is a
     release repository for its machines, `agent` a file with settings of their agent; those from before stay.
     """
+    settings = own_settings(agent) if agent else kept_agent(cluster_folder())
     runner = SystemRunner()
     programs = build_components(root=root, places=places(), runner=runner, report=report())
     image = image_of(root, programs)
@@ -96,6 +99,17 @@ def make_order(
         api_port=api_port,
         registry_port=registry_port,
         releases=releases or kept_releases(cluster_folder()),
-        agent=agent.read_text() if agent else kept_agent(cluster_folder()),
+        agent=settings,
     )
     return with_control_plane(made, cluster_folder(), kubeconfig, runner)
+
+
+def own_settings(file: Path) -> str:
+    """The text of a file with settings of an agent, which would take them. Raises `UserError` for any other."""
+    text = file.read_bytes()
+    try:
+        resolve(text)
+    except UserError as problem:
+        page = "docs/reference/agent-settings.md has every key."
+        raise UserError(f"{file} cannot be used.", details=problem.details, resolution=page) from problem
+    return text.decode()
