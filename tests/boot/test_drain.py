@@ -10,7 +10,7 @@ import pytest
 
 from bedplate.host.clock import SystemClock, wait_until
 from bedplate.host.run import start
-from bedplate.testing.home import Home, free_port
+from bedplate.testing.home import Home, free_port, home_with_our_keys
 
 pytestmark = pytest.mark.vm
 
@@ -21,7 +21,7 @@ AVAILABLE = '-o=jsonpath={.status.availableReplicas}{"\\n"}'
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Two nodes, and both pods of the demo on the one that goes first."""
-    home = Home(tmp_path_factory.mktemp("state"))
+    home = home_with_our_keys(tmp_path_factory.mktemp("state"))
     try:
         home.bedplate("cluster", "up", f"--api-port={free_port()}", f"--registry-port={free_port()}")
         home.kubectl("cordon", "system-1")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bedplate.testing.home import Home, free_port
+from bedplate.testing.home import free_port, home_with_our_keys
 
 pytestmark = pytest.mark.vm
 
 
 def test_the_tour_shows_real_output_and_leaves_no_pool(tmp_path: Path) -> None:
-    home = Home(tmp_path / "state")
+    home = home_with_our_keys(tmp_path / "state")
     try:
         home.bedplate("cluster", "up", f"--api-port={free_port()}", f"--registry-port={free_port()}")
         said = home.bedplate("tour", f"--record={tmp_path / 'tour.svg'}")

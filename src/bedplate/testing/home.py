@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bedplate.cli.context import places
 from bedplate.host import sockets
 from bedplate.host.run import Completed, ProgramFailed, Runner, SystemRunner
+from bedplate.image.build import DEVELOPMENT_KEYS
 from bedplate.local.kubectl import Kubectl
 from bedplate.testing.vm.ends import read_ends
 
@@ -17,10 +20,23 @@ UP_SECONDS = 3600.0
 KUBECTL_SECONDS = 300.0
 
 
+SHARED = (DEVELOPMENT_KEYS, "release")
+"""What an image of this computer is signed with and trusts: with another pair it would be another image."""
+
+
 def free_port() -> int:
     """A port of this computer on which nobody listens now."""
     with sockets.listen_tcp(0) as door:
         return int(door.getsockname()[1])
+
+
+def home_with_our_keys(state: Path, runner: Runner | None = None) -> Home:
+    """A home in the state folder `state` whose images are those of this computer, so that the cache has them."""
+    ours = places().state
+    for name in SHARED:
+        if (ours / name).exists():
+            shutil.copytree(ours / name, state / "bedplate" / name)
+    return Home(state, runner or SystemRunner())
 
 
 @dataclass(frozen=True)

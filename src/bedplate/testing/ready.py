@@ -27,7 +27,7 @@ from bedplate.local.controlplane import control_plane_processes
 from bedplate.local.pools.nodes import NODES
 from bedplate.local.pools.reconcile import provider
 from bedplate.local.probe import Prober
-from bedplate.testing.home import Home, free_port
+from bedplate.testing.home import Home, free_port, home_with_our_keys
 from bedplate.testing.vm.machine import Say, Vm
 from bedplate.testing.vm.saved import SavedCluster, why_not_ready
 
@@ -117,7 +117,7 @@ def open_ready(state: Path, *, runner: Runner, clock: Clock, say: Say) -> Iterat
 
     It has run a pod before, so it has the image of the probe and the certificate with which it gives out logs.
     """
-    home = Home(state, runner)
+    home = home_with_our_keys(state, runner)
     try:
         say("Bring up a cluster of one node.")
         home.bedplate("cluster", "up", "--nodes=1", f"--api-port={free_port()}", f"--registry-port={free_port()}")

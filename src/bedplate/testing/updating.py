@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from bedplate.cli.components import CHECKOUT
-from bedplate.cli.context import places
 from bedplate.host.clock import SystemClock, wait_until
 from bedplate.host.run import SystemRunner
-from bedplate.image.build import DEVELOPMENT_KEYS, Image
+from bedplate.image.build import Image
 from bedplate.image.manifest import read_manifest
 from bedplate.local.cluster import Cluster, open_cluster
 from bedplate.local.pools.reconcile import provider
 from bedplate.local.probe import Prober
 from bedplate.model.machines import Power
 from bedplate.model.versions import ImageVersion
-from bedplate.testing.home import Home, free_port
+from bedplate.testing.home import Home, free_port, home_with_our_keys
 from bedplate.testing.published import LabRepository
 from bedplate.testing.vm.processes import kill_in
 
@@ -170,9 +169,7 @@ def later(version: str, days: int) -> ImageVersion:
 @contextmanager
 def open_update_lab(state: Path) -> Iterator[UpdateLab]:
     """A Ready node of the image of this checkout, in the state folder `state`; its version is in the repository."""
-    home = Home(state)
-    # The pair that images of this computer are signed with anyway, so that the cache has them.
-    shutil.copytree(places().state / DEVELOPMENT_KEYS, home.state / "bedplate" / DEVELOPMENT_KEYS)
+    home = home_with_our_keys(state)
     settings = state / "agent.toml"
     settings.write_text(SETTINGS)
     repository = LabRepository(home, state / "releases/repository")
