@@ -50,9 +50,9 @@ class Lab:
         folder = Path(self._build([*words, f"--version={later(base, days)}"] if days else words))
         return Image(folder, read_manifest(folder), folder)
 
-    def publish(self, days: int, changes: Mapping[str, str] | None = None) -> str:
-        """Publish such an image; its version."""
-        return self.repository.publish(self.image(days, changes))
+    def publish(self, days: int, changes: Mapping[str, str] | None = None, base: Image | None = None) -> str:
+        """Publish such an image, and the delta of its UKI from that of `base`; its version."""
+        return self.repository.publish(self.image(days, changes), base)
 
     def update(self, version: str) -> None:
         self.home.bedplate("node", "update", NODE, f"--version={version}")
@@ -127,6 +127,15 @@ def test_a_node_becomes_the_version_that_it_is_told(lab: Lab) -> None:
     assert lab.runs() == version
     status = lab.status()
     assert (status["version"], status["state"]) == (version, "Good")
+
+
+def test_a_kernel_is_packed_again_apart_and_boots(lab: Lab) -> None:
+    version = lab.publish(3, base=lab.image(1))
+    lab.update(version)
+    assert lab.runs() == version
+    history = json.loads(lab.home.bedplate("node", "history", NODE, "--output=json"))["happened"]
+    (how,) = [each["reason"] for each in history if (each["version"], each["state"]) == (version, "Staged")]
+    assert re.fullmatch(r"the UKI is installed with its tries: delta payload of \d+ bytes, made apart", how)
 
 
 def test_a_version_that_is_not_healthy_is_left_with_its_reason(lab: Lab) -> None:

@@ -13,6 +13,7 @@ from bedplate.host.files import file_sha256
 from bedplate.image.build import Image
 from bedplate.image.verity import verity_of
 from bedplate.model.versions import ImageVersion
+from bedplate.release.payload.make import Base, make_uki_delta
 from bedplate.release.payload.parts import describe_part
 from bedplate.release.publish.prepared import Facts, prepare
 from bedplate.testing.home import Home
@@ -20,10 +21,18 @@ from bedplate.wire.release import CHUNK_BYTES, Part, PartName, Payload, PayloadK
 
 LEVEL = 1
 CHANNEL = "1.37/stable"
+USR, UKI = "usr.erofs", "uki.efi"
 
 
+@dataclass(frozen=True, slots=True)
 class QuickMaker:
-    """Implements `bedplate.release.publish.prepared.Maker`: full payloads alone, packed loosely."""
+    """Implements `bedplate.release.publish.prepared.Maker`: full payloads, packed loosely, and no deltas but one.
+
+    That is of the UKI from `base` to `image`, where there is such a base, with its kernel packed again.
+    """
+
+    image: Image
+    base: Image | None = None
 
     def describe(self, source: Path) -> Part:
         return describe_part(source)
@@ -34,16 +43,20 @@ class QuickMaker:
             while chunk := opened.read(CHUNK_BYTES):
                 frames.append(sink.write(packer.compress(chunk)))
         path = f"{folder_of(version)}/{target.name}"
-        return [
-            Payload(
-                part=name,
-                kind=PayloadKind.FULL,
-                path=path,
-                size=sum(frames),
-                sha256=file_sha256(target),
-                frames=tuple(frames),
-            )
-        ]
+        full = Payload(
+            part=name,
+            kind=PayloadKind.FULL,
+            path=path,
+            size=sum(frames),
+            sha256=file_sha256(target),
+            frames=tuple(frames),
+        )
+        return [full, self._delta(self.base, folder, version)] if self.base and name is PartName.UKI else [full]
+
+    def _delta(self, base: Image, folder: Path, version: str) -> Payload:
+        old, target = Base(base.manifest.version, base.folder / UKI), folder / "uki.repack.delta"
+        path = f"{folder_of(version)}/{target.name}"
+        return make_uki_delta(old, self.image.folder / UKI, self.image.folder / USR, target, path=path, kernel=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +69,14 @@ class LabRepository:
     def begin(self) -> None:
         self._release("init", f"--repository={self.folder}", f"--keys={self.keys}")
 
-    def publish(self, image: Image) -> str:
-        """Publish an image; its version."""
+    def publish(self, image: Image, base: Image | None = None) -> str:
+        """Publish an image, and the delta of its UKI from that of `base`; its version."""
         version = image.manifest.version
         made = datetime.combine(ImageVersion.parse(version).day, time(), UTC)
         facts = Facts(version, made, "v1.37.2", image.manifest.kernel, verity_of(image.folder))
-        parts = {PartName.USR: image.folder / "usr.erofs", PartName.UKI: image.folder / "uki.efi"}
+        parts = {PartName.USR: image.folder / USR, PartName.UKI: image.folder / UKI}
         prepared = self.folder.with_name(f"prepared-{version}")
-        prepare(prepared, facts, parts, {}, QuickMaker())
+        prepare(prepared, facts, parts, {}, QuickMaker(image, base))
         self._change("publish", str(prepared))
         return version
 
