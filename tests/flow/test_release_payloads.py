@@ -14,6 +14,7 @@ from bedplate.image.manifest import Manifest, write_manifest
 from bedplate.image.verity import MAGIC, SUPERBLOCK
 from bedplate.model.digests import sha256
 from bedplate.model.errors import MachineError
+from bedplate.release.payload.make import MEMORY, kernel_memory
 from bedplate.release.publish.changes import begin, publish
 from bedplate.release.publish.edit import Edit, carry_out
 from bedplate.release.publish.keys import Keyring, make_keys
@@ -29,15 +30,18 @@ VERSIONS = tuple(f"Bedplate-1.37-amd64-202611.{day}.0" for day in (20, 22, 24))
 MAKING = Making({"kubelet": "v1.37.2"}, "v1.37.2")
 USR = random.Random(5).randbytes(300_000)
 KERNEL = random.Random(6).randbytes(100_000)
+PATCHED = KERNEL[:60_000] + b"patched" + KERNEL[60_007:]
+COMMON = random.Random(8).randbytes(100_000).hex().encode()
 
 
-def image(folder: Path, version: str, usr: bytes) -> Path:
+def image(folder: Path, version: str, usr: bytes, kernel: bytes = KERNEL) -> Path:
     folder.mkdir(parents=True)
     facts = {"kernel": "6.12", "root_hash": sha256(usr), "certificate_sha256": "", "command_line": "", "debug": False}
     rest = {"partitions": (), "packages": (), "executables": (), "units": {}, "files": ()}
     write_manifest(folder, Manifest(version=version, **facts, **rest))
     (folder / "usr.erofs").write_bytes(usr)
-    (folder / "uki.efi").write_bytes(uki(KERNEL, archive(init=b"init"), f"usrhash={sha256(usr)}".encode()))
+    command_line = f"usrhash={sha256(usr)}".encode()
+    (folder / "uki.efi").write_bytes(uki(kernel, archive(init=b"init"), command_line, release=COMMON))
     head = SUPERBLOCK.pack(MAGIC, 1, 1, bytes(16), b"sha256", 4096, 4096, 4, 32, b"\xab" * 32)
     (folder / "usr.verity").write_bytes(head.ljust(4096, b"\0"))
     (folder / "usr.verity-sig").write_bytes(b"{}".ljust(16384, b"\0"))
@@ -55,8 +59,8 @@ class Desk:
         self.keyring = Keyring([folder / "keys"])
         carry_out(begin(self.keyring, START).seal(self.keyring), self.store)
 
-    def make(self, version: str, usr: bytes, *, deltas: int = 4) -> Release:
-        source = image(self.folder / "images" / version, version, usr)
+    def make(self, version: str, usr: bytes, *, deltas: int = 4, kernel: bytes = KERNEL) -> Release:
+        source = image(self.folder / "images" / version, version, usr, kernel)
         shown, prepared = read_shown(self.store), self.folder / "prepared" / version
         with self.report.step("Payloads") as step, older_parts(self.store, shown, version, deltas, self.cache) as older:
             maker = PayloadMaker(self.cache, source / "usr.erofs", older, step)
@@ -100,6 +104,29 @@ def test_only_as_many_are_made_as_was_asked_for(desk: Desk) -> None:
     desk.publish(VERSIONS[0], USR)
     desk.publish(VERSIONS[1], USR + b"one")
     assert bases(desk.make(VERSIONS[2], USR, deltas=1), PartName.USR) == [VERSIONS[1]]
+
+
+def test_a_new_kernel_goes_whole_and_as_a_difference_that_takes_memory(desk: Desk) -> None:
+    desk.publish(VERSIONS[0], USR)
+    release = desk.make(VERSIONS[1], USR, kernel=PATCHED)
+    found = [each for each in release.payloads if each.part is PartName.UKI and each.kind is PayloadKind.DELTA]
+    assert [(each.path.rpartition("/")[2], each.memory) for each in found] == [
+        (f"uki.from-{VERSIONS[0]}.delta", MEMORY),
+        (f"uki.from-{VERSIONS[0]}.repack.delta", kernel_memory(len(PATCHED))),
+    ]
+    large, small = (each.size for each in found)
+    assert small < 5000 < len(PATCHED) < large
+
+
+def test_a_delta_that_takes_memory_and_saves_nothing_is_left_out(desk: Desk) -> None:
+    desk.publish(VERSIONS[0], USR)
+    release = desk.make(VERSIONS[1], USR, kernel=random.Random(9).randbytes(100_000))
+    assert [each.path.rpartition("/")[2] for each in release.payloads if each.part is PartName.UKI] == [
+        "uki.zst",
+        f"uki.from-{VERSIONS[0]}.delta",
+    ]
+    notes = [note for step in desk.report.steps for note in step.notes]
+    assert f"uki.from-{VERSIONS[0]}.repack.delta is left out: it has 100% of the larger delta's size" in notes
 
 
 def test_a_delta_that_does_not_pay_is_left_out_and_said_so(desk: Desk) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from bedplate.host.run import Completed
 from bedplate.node.health.verdict import Verdict
+from bedplate.node.repack.ask import Repacker
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.agent import Agent
 from bedplate.node.update.carry import Hands
@@ -40,7 +41,8 @@ class Node:
         self.clock, self.rebooting = FakeClock(), False
         releases, record, said = releases or publish(NEW), Record(folder), list[str]().append
         runner = FakeRunner(self._reboot)
-        taker = Taker(self.slots, releases, running.name, folder, lambda: 1 << 30, said)
+        repacker = Repacker(folder / "repack", folder / "begun", runner, self.clock, lambda: 1 << 30)
+        taker = Taker(self.slots, releases, running.name, folder, repacker, lambda: 1 << 30, said)
         self.agent = Agent(
             gather=self._gather,
             wishes=(FixedWish(Wish(version=NEW.name)),),

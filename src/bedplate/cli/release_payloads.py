@@ -21,7 +21,7 @@ from bedplate.model.versions import ImageVersion
 from bedplate.release.payload.apply import rebuild_full
 from bedplate.release.payload.delta.format import MAGIC
 from bedplate.release.payload.full import LEVEL, make_full
-from bedplate.release.payload.make import Base, make_uki_delta, make_usr_delta, pays
+from bedplate.release.payload.make import Base, make_uki_delta, make_usr_delta, pays, same_kernel
 from bedplate.release.payload.parts import describe_part
 from bedplate.release.publish.shown import Shown, target_bytes
 from bedplate.release.publish.store import Store
@@ -30,10 +30,13 @@ from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release,
 
 PACKED, DESCRIBED = "payload", "payload.json"
 DELTAS = 4
+REPACK = ".repack"
+"""In the names of deltas whose kernel is packed again."""
 WORKERS = 2
-"""Deltas made at once, at most: each needs some 760 MB for /usr, and 350 MB for a UKI."""
+"""Deltas made at once, at most: each needs some 760 MB for /usr, and for a UKI 350 MB, or 1.3 GB with its kernel."""
 PIECE_BYTES = 1 << 20
 Make = Callable[[Path], Payload]
+Kept = tuple[Path, Payload]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +66,41 @@ class PayloadMaker:
         makes: dict[str, Make] = {}
         names = {}
         for old in self.older:
-            key = f"{name}-{file_sha256(old.parts[name])[:32]}-{whole}-{MAGIC.decode()}"
-            makes[key], names[key] = self._delta(name, source, old), f"{name}.from-{old.version}.delta"
+            for ending, make in self._deltas(name, source, old).items():
+                key = f"{name}-{file_sha256(old.parts[name])[:32]}-{whole}-{MAGIC.decode()}{ending}"
+                makes[key], names[key] = make, f"{name}.from-{old.version}{ending}.delta"
         self.step.note(f"{name}, {len(makes)} deltas" if makes else f"{name}, full")
-        deltas = zip(names.values(), self._kept(makes), strict=True)
-        worth = [(file, kept) for file, kept in deltas if not self._told(file, pays(kept[1], full[1]))]
-        return [_placed(kept, folder, file, version) for file, kept in [(f"{name}.zst", full), *worth]]
+        worth = self._worth(full[1], dict(zip(names.values(), self._kept(makes), strict=True)))
+        return [_placed(kept, folder, file, version) for file, kept in {f"{name}.zst": full, **worth}.items()]
 
-    def _delta(self, name: PartName, new: Path, old: Older) -> Make:
-        """Kernels stay packed: to pack one again takes more memory than the agent has."""
+    def _deltas(self, name: PartName, new: Path, old: Older) -> Mapping[str, Make]:
+        """What makes the deltas against one version, by the end of their names.
+
+        A new kernel goes both ways: whole, and as a difference for nodes that have the memory to pack it again.
+        """
         base = Base(old.version, old.parts[name])
         if name is PartName.USR:
-            return partial(make_usr_delta, base, new, path="")
-        return partial(make_uki_delta, base, new, self.usr, path="", kernel=False)
+            return {"": partial(make_usr_delta, base, new, path="")}
+        uki = partial(make_uki_delta, base, new, self.usr, path="")
+        whole = {"": partial(uki, kernel=False)}
+        return whole if same_kernel(base.file, new) else {**whole, REPACK: partial(uki, kernel=True)}
+
+    def _worth(self, full: Payload, deltas: Mapping[str, Kept]) -> Mapping[str, Kept]:
+        """Those that pay beside the full payload, and beside what is kept against the same version and needs less."""
+        worth: dict[str, Kept] = {}
+        for file, kept in sorted(deltas.items(), key=lambda item: item[1][1].memory):
+            others = [full, *(other for _, other in worth.values() if other.base == kept[1].base)]
+            why_not = next(filter(None, (pays(kept[1], other) for other in others)), "")
+            if not self._told(file, why_not):
+                worth[file] = kept
+        return {file: kept for file, kept in deltas.items() if file in worth}
 
     def _told(self, file: str, why_not: str) -> bool:
         if why_not:
             self.step.note(f"{file} is left out: {why_not}")
         return bool(why_not)
 
-    def _kept(self, makes: Mapping[str, Make]) -> Sequence[tuple[Path, Payload]]:
+    def _kept(self, makes: Mapping[str, Make]) -> Sequence[Kept]:
         """What the cache has by these keys, made where it lacks it; several at once, each in a process of its own."""
         missing = [key for key in makes if not (self.cache / key).is_dir()]
         if len(missing) == 1:
@@ -99,14 +117,14 @@ def _make(folder: Path, make: Make) -> None:
         write_atomically(scratch / DESCRIBED, msgspec.json.encode(make(scratch / PACKED)))
 
 
-def _read(folder: Path) -> tuple[Path, Payload]:
+def _read(folder: Path) -> Kept:
     described = msgspec.json.decode((folder / DESCRIBED).read_bytes(), type=Payload)
     if file_sha256(folder / PACKED) != described.sha256:
         raise MachineError(f"{folder} is damaged.", resolution=f"Remove it, then try again: rm -r {folder}")
     return folder / PACKED, described
 
 
-def _placed(kept: tuple[Path, Payload], folder: Path, file: str, version: str) -> Payload:
+def _placed(kept: Kept, folder: Path, file: str, version: str) -> Payload:
     source, payload = kept
     shutil.copyfile(source, folder / file)
     return msgspec.structs.replace(payload, path=f"{folder_of(version)}/{file}")

@@ -76,6 +76,15 @@ def update() -> int:
     return 0
 
 
+def repack() -> int:
+    """Make the part that the agent has laid out for it."""
+    from bedplate.node.repack.job import FOLDER  # noqa: PLC0415
+    from bedplate.node.repack.make import make  # noqa: PLC0415
+
+    make(ROOT / FOLDER)
+    return 0
+
+
 def credentials() -> Path | None:
     """Where systemd lays the unit's credentials."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
@@ -97,7 +106,7 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-DUTIES: Mapping[str, Callable[[], int]] = {"report": report, "health": health, "update": update}
+DUTIES: Mapping[str, Callable[[], int]] = {"report": report, "health": health, "update": update, "repack": repack}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -22,6 +22,14 @@ class BadUnit:
     last_words: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class UnitRun:
+    """How the last run of a unit goes: whether it is `busy`, and its `result`, of use once it is not (`Result=`)."""
+
+    busy: bool
+    result: str
+
+
 class Unit(msgspec.Struct, frozen=True):
     """One row of `systemctl list-units --output=json`."""
 
@@ -56,3 +64,15 @@ def unit_state(runner: Runner, unit: str) -> str:
         return runner.run(["systemctl", "is-active", unit], ok=range(256), seconds=LIMIT_SECONDS).text.strip()
     except BedplateError:
         return ""
+
+
+def unit_run(runner: Runner, unit: str) -> UnitRun:
+    """How the run of a unit goes that ends by itself (Type=oneshot). A job that waits for its turn counts as busy.
+
+    Raises `MachineError` when PID 1 does not answer.
+    """
+    argv = ["systemctl", "show", "--property=ActiveState,Job,Result", unit]
+    lines = runner.run(argv, seconds=LIMIT_SECONDS).text.splitlines()
+    told = {name: value for name, _, value in (line.partition("=") for line in lines)}
+    busy = told.get("ActiveState", "").endswith("activating") or told.get("Job", "") not in ("", "0")
+    return UnitRun(busy, told.get("Result", ""))

@@ -21,6 +21,7 @@ from bedplate.model.digests import sha256
 from bedplate.model.errors import OurError, PeerError, UserError
 from bedplate.model.reading import InMemory, ReadAt
 from bedplate.node.health.verdict import Verdict
+from bedplate.node.repack.ask import Repacker
 from bedplate.node.slots.loader import Entry, after_start, entry_of, file_name, in_order
 from bedplate.node.slots.rules import fallback_of
 from bedplate.node.slots.slots import TRIES
@@ -346,8 +347,10 @@ class FakeNode:
     def _make_agent(self) -> Agent:
         slots, running = self.slots, self.version
         record = Record(self.folder)
-        taker = Taker(slots, self.releases, running, self.folder, lambda: 1 << 30, self.said.append)  # type: ignore[arg-type] # a stand-in
-        hands = Hands(slots, taker, self.leave, FakeRunner(self._act), self.folder, record.write, self.said.append)  # type: ignore[arg-type] # likewise
+        runner = FakeRunner(self._act)
+        repacker = Repacker(self.folder / "repack", self.folder / "begun", runner, self.clock, lambda: 1 << 30)
+        taker = Taker(slots, self.releases, running, self.folder, repacker, lambda: 1 << 30, self.said.append)  # type: ignore[arg-type] # a stand-in
+        hands = Hands(slots, taker, self.leave, runner, self.folder, record.write, self.said.append)  # type: ignore[arg-type] # likewise
 
         def publish(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool) -> None:
             self.status = status_of(memory, facts, wish, doing, busy=busy, clock="")

@@ -35,8 +35,10 @@ def archive(**files: bytes) -> bytes:
     return out
 
 
-def uki(kernel: bytes, initrd: bytes, command_line: bytes) -> bytes:
+def uki(kernel: bytes, initrd: bytes, command_line: bytes, *, release: bytes = b"") -> bytes:
+    """`release` is the text of its os-release."""
     sections = {b".linux": kernel_file(kernel), b".initrd": frame("initrd", initrd), b".cmdline": command_line}
+    sections |= {b".osrel": release} if release else {}
     head = b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", 64)
     head += b"PE\0\0" + struct.pack("<HHIIIHH", 0x8664, len(sections), 0, 0, 0, 0, 0)
     place, rows, bodies = 1024, b"", b""

@@ -26,10 +26,14 @@ CHANNEL = "1.37/stable"
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """What deltas are made against: the parts of `image`, told to be those of `version`."""
+    """What deltas are made against: the parts of `image`, told to be those of `version`.
+
+    With `kernel` that of the UKI has the kernel unpacked, and a node packs it again.
+    """
 
     version: str
     image: Image
+    kernel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class QuickMaker:
         if name is PartName.USR:
             return make_usr_delta(Base(against.version, against.image.folder / USR), source, target, path=path)
         base = Base(against.version, against.image.folder / UKI)
-        return make_uki_delta(base, source, self.usr, target, path=path, kernel=False)
+        return make_uki_delta(base, source, self.usr, target, path=path, kernel=against.kernel)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from bedplate.model.reading import InMemory
 from bedplate.node.slots.esp import look
 from bedplate.node.slots.loader import choice
 from bedplate.node.slots.verity import Tree, make_tree
+from bedplate.testing import packed_uki
 from bedplate.testing.disks import FakeDisks
 from bedplate.testing.fat import make_volume
 from bedplate.testing.gpt import make_table
@@ -60,13 +61,21 @@ def make_version(
     usr_bytes: int = 48 * KIB,
     uki_bytes: int = 5000,
     image: str = "bedplate",
+    kernel: bytes = b"",
 ) -> Version:
-    """Version number `count` of a day; `usr` is its data, where that matters."""
+    """Version number `count` of a day; `usr` is its data, where that matters. With `kernel`, that is in its UKI, beside
+    as much that all of these have in common.
+    """
     name = f"Bedplate-1.37-amd64-202611.24.{count}"
     usr = usr or random.Random(count).randbytes(usr_bytes)  # noqa: S311 — bytes that differ, the same in each run
     salt, identity = hashlib.sha256(usr).digest(), uuid.UUID(int=count)
     tree = make_tree(InMemory(usr), len(usr), salt=salt, identity=identity)
-    uki = make_uki(name, tree.root_hash, size=uki_bytes, image=image)
+    if kernel:
+        common = random.Random(0).randbytes(len(kernel)).hex()  # noqa: S311 — likewise
+        text = f"ID=bedplate\nIMAGE_ID={image}\nIMAGE_VERSION={name}\n# {common}\n".encode()
+        uki = packed_uki.uki(kernel, packed_uki.archive(), f"usrhash={tree.root_hash}".encode(), release=text)
+    else:
+        uki = make_uki(name, tree.root_hash, size=uki_bytes, image=image)
     signature = f"signed {tree.root_hash}".encode().ljust(4 * KIB, b"\0")
     verity = Verity(root_hash=tree.root_hash, salt=salt.hex(), uuid=str(identity), signature=signature)
     release = Release(

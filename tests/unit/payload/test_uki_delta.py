@@ -10,7 +10,7 @@ import pytest
 from bedplate.model.errors import PeerError
 from bedplate.model.reading import InMemory
 from bedplate.release.payload.apply import rebuild_delta
-from bedplate.release.payload.make import KERNEL_MEMORY, MEMORY, Base, make_uki_delta
+from bedplate.release.payload.make import MEMORY, Base, kernel_memory, make_uki_delta
 from bedplate.release.payload.parts import describe_part
 from bedplate.testing.packed_uki import archive, uki
 from bedplate.wire.release import Payload
@@ -46,7 +46,7 @@ def test_a_kernel_that_is_packed_again_costs_memory_instead_of_bytes(tmp_path: P
     small, _ = make(tmp_path, kernel=True)
     whole, _ = make(tmp_path, kernel=False)
     assert small.size < 10_000 < len(PATCHED) < whole.size
-    assert (small.memory, whole.memory) == (KERNEL_MEMORY, MEMORY)
+    assert (small.memory, whole.memory) == (kernel_memory(len(PATCHED)), MEMORY)
 
 
 @pytest.mark.parametrize("beside", [None, InMemory(USR[:-1])])

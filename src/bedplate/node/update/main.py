@@ -18,6 +18,8 @@ from bedplate.node.apiserver import OwnNode
 from bedplate.node.boot import boot_id, machine_identity, running_version
 from bedplate.node.health.verdict import FAILED, Verdict, read_verdict
 from bedplate.node.health.verdict import RECORD as VERDICT
+from bedplate.node.repack.ask import Repacker
+from bedplate.node.repack.job import FOLDER as REPACK
 from bedplate.node.settings import Settings
 from bedplate.node.slots.rules import root_hash_of
 from bedplate.node.slots.slots import Slots
@@ -38,6 +40,7 @@ from bedplate.wire.desired import Wish
 
 METADATA = "var/lib/bedplate/tuf"
 LOCK = "lock"
+BEGUN = "repack.begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class World:
 def run_agent(world: World, settings: Settings, *, trust: bytes, credentials: Path | None) -> None:
     """Go on for ever; `trust` is the root metadata of releases. Raises `UserError` while another agent runs."""
     with alone(world.root / FOLDER / LOCK, doing="updating this node"):
+        repacker_of(world).clear()
         make_agent(world, settings, trust=trust, credentials=credentials).run()
 
 
@@ -71,7 +75,7 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
     identity = machine_identity(world.root)
     hands = Hands(
         slots=slots,
-        taker=Taker(slots, releases, version, folder, world.machine.available_memory, world.say),
+        taker=Taker(slots, releases, version, folder, repacker_of(world), world.machine.available_memory, world.say),
         leave=leave_of(settings.leave, identity=identity, peers=world.peers, clock=world.clock),
         runner=world.runner,
         folder=folder,
@@ -108,6 +112,12 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
         say=world.say,
         check_seconds=lambda: source.check_seconds + random.uniform(0, source.jitter_seconds),  # noqa: S311 — spreads load
     )
+
+
+def repacker_of(world: World) -> Repacker:
+    """What makes UKIs apart on this machine."""
+    begun, free = world.root / FOLDER / BEGUN, world.machine.available_memory
+    return Repacker(world.root / REPACK, begun, world.runner, world.clock, free)
 
 
 def _verdict(path: Path) -> Verdict | None:

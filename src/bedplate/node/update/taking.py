@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -11,30 +11,34 @@ from typing import BinaryIO
 from bedplate.host.files import file_sha256, space_for
 from bedplate.model.errors import OurError, PeerError, briefly
 from bedplate.model.reading import ReadAt
+from bedplate.node.repack.ask import NotRepacked, Repacker
+from bedplate.node.repack.job import UNIT_BYTES
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.offers import Releases
-from bedplate.node.update.ways import ways_to
+from bedplate.node.update.ways import Room, Way, ways_to
 from bedplate.release.payload.apply import rebuild_delta, rebuild_full
 from bedplate.release.payload.delta.format import read_head
-from bedplate.release.payload.parts import Window
+from bedplate.release.payload.parts import Window, checked_chunks
 from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release
 from bedplate.wire.signature import SignedByAnother, signed_alike, signers_of
 
 ALLOWED_BYTES = 120 << 20
 DELTA = "delta"
+PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Taker:
     """Takes payloads from `releases` into `slots`; `running` is the version that a delta may be made against.
 
-    A delta lies in `folder` while it is applied.
+    A delta lies in `folder` while it is applied; those that take more memory than the agent has go to `repacker`.
     """
 
     slots: Slots
     releases: Releases | None
     running: str
     folder: Path
+    repacker: Repacker
     memory_free: Callable[[], int]
     say: Callable[[str], None]
 
@@ -51,37 +55,52 @@ class Taker:
         """
         return self._take(PartName.UKI, release, self._write_uki)
 
-    def _take(self, name: PartName, release: Release, write: Callable[[Release, Payload], int]) -> str:
-        told: list[str] = []
-        ways = ways_to(release, name, running=self.running, memory_free=self.memory_free(), allowed=ALLOWED_BYTES)
-        for way in ways:
-            self.say(f"Take {way.path}, {way.size} bytes.")
+    def _take(self, name: PartName, release: Release, write: Callable[[Release, Way], int]) -> str:
+        room = Room(free=self.memory_free(), agent=ALLOWED_BYTES, apart=UNIT_BYTES)
+        ways = ways_to(release, name, running=self.running, room=room, begun=self.repacker.begun_before())
+        told = list(ways.passed_over)
+        for why_not in told:
+            self.say(f"{why_not}.")
+        for way in ways.to_try:
+            payload, where = way.payload, ", made apart" if way.apart else ""
+            self.say(f"Take {payload.path}, {payload.size} bytes{where}.")
             try:
                 first = write(release, way)
             except SignedByAnother:
                 raise
-            except PeerError as problem:
-                if way.kind is PayloadKind.FULL:
+            except (PeerError, NotRepacked) as problem:
+                if payload.kind is PayloadKind.FULL:
                     raise
-                self.say(f"It does not apply, so the full payload comes next. {briefly(problem)}")
-                told.append(f"{way.path} did not apply: {problem.brief}")
+                self.say(f"It does not apply, so a larger payload comes next. {briefly(problem)}")
+                told.append(f"{payload.path} did not apply: {problem.brief}")
                 continue
             rest = f" from chunk {first} on" if first else ""
-            return "; ".join([*told, f"{way.kind} payload of {way.size} bytes{rest}"])
+            return "; ".join([*told, f"{payload.kind} payload of {payload.size} bytes{where}{rest}"])
         raise OurError("A release without a full payload was let through.", details=release.version)
 
-    def _write_usr(self, release: Release, way: Payload) -> int:
+    def _write_usr(self, release: Release, way: Way) -> int:
         first = self.slots.resume_point(release.usr)
-        with closing(self._chunks(release, way, first)) as chunks:
+        with closing(self._chunks(release, way.payload, first)) as chunks:
             self.slots.write_usr(release.usr, chunks, first=first)
         return first
 
-    def _write_uki(self, release: Release, way: Payload) -> int:
+    def _write_uki(self, release: Release, way: Way) -> int:
         with self.slots.base_uki() as running:
             ours = signers_of(running)
-        with closing(signed_alike(self._chunks(release, way, 0), ours)) as chunks:
-            self.slots.install(release, chunks)
+        chunks = self._made_apart(release, way.payload) if way.apart else closing(self._chunks(release, way.payload, 0))
+        with chunks as opened:
+            self.slots.install(release, signed_alike(opened, ours))
         return 0
+
+    @contextmanager
+    def _made_apart(self, release: Release, way: Payload) -> Iterator[Iterator[bytes]]:
+        """Chunks of what the process apart made. It has ended before the first is asked for, and the ESP mounted."""
+        part, file = release.part(way.part), self._fetched(way)
+        with file.open("rb") as delta, self._base(way.part, delta) as base, self._new_usr() as beside:
+            self.repacker.lay_out(part, file, base, beside)
+        with self.repacker.made(part) as made, made.open("rb") as opened:
+            yield checked_chunks(iter(lambda: opened.read(PIECE_BYTES), b""), part)
+        file.unlink()
 
     def _chunks(self, release: Release, way: Payload, first: int) -> Generator[bytes, None, None]:
         if self.releases is None:
@@ -117,11 +136,9 @@ class Taker:
         with self.slots.base(size) if name is PartName.USR else self.slots.base_uki() as whole:
             yield Window(whole, 0, size)
 
-    @contextmanager
-    def _beside(self, name: PartName) -> Iterator[ReadAt | None]:
-        """The new /usr, which lies in the other slot by the time a UKI is made."""
-        if name is PartName.USR:
-            yield None
-            return
-        with self.slots.disks.partition(self.slots.layout().other.data) as other:
-            yield other
+    def _beside(self, name: PartName) -> AbstractContextManager[ReadAt | None]:
+        return nullcontext() if name is PartName.USR else self._new_usr()
+
+    def _new_usr(self) -> AbstractContextManager[ReadAt]:
+        """What lies in the other slot by the time a UKI is made."""
+        return self.slots.disks.partition(self.slots.layout().other.data)

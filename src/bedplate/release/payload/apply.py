@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 import zstandard
@@ -61,38 +63,55 @@ def _chunk_of(frame: bytes, size: int, index: int) -> bytes:
 
 
 def rebuild_delta(
-    delta: BinaryIO, base: ReadAt, part: Part, *, beside: ReadAt | None = None, first: int = 0
+    delta: BinaryIO,
+    base: ReadAt,
+    part: Part,
+    *,
+    beside: ReadAt | None = None,
+    first: int = 0,
+    scratch: Path | None = None,
 ) -> Iterator[bytes]:
     """The chunks of the part from `first` on, of a delta and the part it was made against.
 
     `delta` is a file that can be read at any place; `beside` is the new /usr, to which the delta of a UKI refers. At
-    most one chunk, the windows of three streams and what `Payload.memory` tells are in memory. Raises `PeerError` for
-    a delta that is damaged, that lies, or that was made against something else.
+    most one chunk, the windows of three streams and what `Payload.memory` tells are in memory; frames of the base
+    are opened into files in the folder `scratch`. Raises `PeerError` for a delta that is damaged, that lies, or that
+    was made against something else.
     """
     head = read_head(delta)
     if sum(segment.size for segment in head.part) != part.size:
         raise not_the_part("the delta makes a part of another size")
     if sum(segment.size for segment in head.base) != base.size:
         raise not_the_part("the delta was made against a base of another size")
-    sources = opened_base(head, base, beside)
-    if head.plain:
-        return checked_chunks(carry_out(delta, head, sources, start=first * CHUNK_BYTES), part, first=first)
-    return passed_over(checked_chunks(packed_again(carry_out(delta, head, sources), head), part), first)
+    if head.beside and (beside is None or beside.size < head.beside):
+        raise not_the_part("the delta refers to a /usr that is not there")
+    return _chunks(delta, head, base, beside, part, first, scratch)
 
 
-def opened_base(head: Head, base: ReadAt, beside: ReadAt | None) -> Opened:
+def _chunks(
+    delta: BinaryIO, head: Head, base: ReadAt, beside: ReadAt | None, part: Part, first: int, scratch: Path | None
+) -> Iterator[bytes]:
+    with opened_base(head, base, beside, scratch) as sources:
+        if head.plain:
+            yield from checked_chunks(carry_out(delta, head, sources, start=first * CHUNK_BYTES), part, first=first)
+        else:
+            made = packed_again(carry_out(delta, head, sources), head)
+            yield from passed_over(checked_chunks(made, part), first)
+
+
+@contextmanager
+def opened_base(head: Head, base: ReadAt, beside: ReadAt | None, scratch: Path | None) -> Iterator[Opened]:
     """The base in the uncompressed domain, and the new /usr behind it where the delta refers to that."""
-    sources: list[ReadAt] = []
-    offset = 0
-    for segment in head.base:
-        source = Window(base, offset, segment.size)
-        sources.append(unpacked(source, segment) if segment.level else source)
-        offset += segment.size
-    if head.beside:
-        if beside is None or beside.size < head.beside:
-            raise not_the_part("the delta refers to a /usr that is not there")
-        sources.append(Window(beside, 0, head.beside))
-    return Opened(*sources)
+    with ExitStack() as files:
+        sources: list[ReadAt] = []
+        offset = 0
+        for segment in head.base:
+            source = Window(base, offset, segment.size)
+            sources.append(files.enter_context(unpacked(source, segment, scratch)) if segment.level else source)
+            offset += segment.size
+        if head.beside and beside is not None:
+            sources.append(Window(beside, 0, head.beside))
+        yield Opened(*sources)
 
 
 def passed_over(chunks: Iterator[bytes], first: int) -> Iterator[bytes]:

@@ -13,18 +13,22 @@ from bedplate.model.errors import OurError, PeerError
 from bedplate.release.payload.apply import rebuild_delta
 from bedplate.release.payload.delta.format import Segment, most_commands
 from bedplate.release.payload.delta.script import Script
-from bedplate.release.payload.delta.uki import KERNEL_LEVEL, write_uki
+from bedplate.release.payload.delta.uki import KERNEL_LEVEL, kernel_of, write_uki
 from bedplate.release.payload.delta.usr import write_usr
 from bedplate.release.payload.parts import describe_part
 from bedplate.wire.release import PartName, Payload, PayloadKind
 
 PAYS_BELOW = 0.7
-"""Of the full payload: a delta that is larger is not worth its file and the node's time."""
+"""Of another payload's size: a delta that is larger is not worth its file and the node's time."""
 MEMORY = 64 << 20
 """What a node needs for a delta that packs nothing again: a chunk, the streams' windows, the batch of a sum."""
+TABLES = 704 << 20
+"""What zstd's level 22 takes for an input of any size: it fills tables of 512 and 128 MiB before it begins."""
 
-KERNEL_MEMORY = 960 << 20
-"""What packing a kernel again takes: zstd's level 22 looks back over 128 MiB."""
+
+def kernel_memory(inner: int) -> int:
+    """What a node needs for a delta by which it packs a kernel of `inner` bytes again."""
+    return MEMORY + TABLES + 2 * inner
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def make_uki_delta(base: Base, new: Path, usr: Path, target: Path, *, path: str,
     """Write the delta that makes the UKI `new` of the older one and of the new image `usr`.
 
     With `kernel` the kernels are compared unpacked, and a node packs the new one again: less to fetch, but some 30
-    seconds and KERNEL_MEMORY on the node. Raises `OurError` as `make_usr_delta` does.
+    seconds and `kernel_memory` on the node. Raises `OurError` as `make_usr_delta` does.
     """
     old, after = base.file.read_bytes(), new.read_bytes()
     with mapped(usr) as beside:
@@ -64,8 +68,14 @@ def make_uki_delta(base: Base, new: Path, usr: Path, target: Path, *, path: str,
         with space_for(target), target.open("wb") as sink:
             script.write(sink, base=before, part=segments, beside=len(beside))
         _try(base, new, target, beside=beside)
-    packs_kernel = any(segment.level == KERNEL_LEVEL for segment in segments)
-    return _described(PartName.UKI, base, target, path, memory=KERNEL_MEMORY if packs_kernel else MEMORY)
+    kernels = [segment.inner for segment in segments if segment.level == KERNEL_LEVEL]
+    memory = max([MEMORY, *map(kernel_memory, kernels)])
+    return _described(PartName.UKI, base, target, path, memory=memory)
+
+
+def same_kernel(old: Path, new: Path) -> bool:
+    """Whether two UKIs have the same packed kernel, so that none has to be packed again."""
+    return kernel_of(old.read_bytes()) == kernel_of(new.read_bytes())
 
 
 def _described(part: PartName, base: Base, delta: Path, path: str, *, memory: int) -> Payload:
@@ -81,11 +91,12 @@ def _described(part: PartName, base: Base, delta: Path, path: str, *, memory: in
     )
 
 
-def pays(delta: Payload, full: Payload) -> str:
-    """Why the delta is not worth keeping beside the full payload; empty when it is."""
-    if delta.size <= full.size * PAYS_BELOW:
+def pays(delta: Payload, other: Payload) -> str:
+    """Why the delta is not worth keeping beside another payload that costs a node less; empty when it is."""
+    if delta.size <= other.size * PAYS_BELOW:
         return ""
-    return f"it has {delta.size / full.size:.0%} of the full payload's size"
+    whose = "the full payload's" if other.kind is PayloadKind.FULL else "the larger delta's"
+    return f"it has {delta.size / other.size:.0%} of {whose} size"
 
 
 def _try(base: Base, new: Path, delta: Path, *, beside: memoryview | None = None) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
 
 import zstandard
 
-from bedplate.model.reading import InMemory, ReadAt
+from bedplate.model.reading import ReadAt
 from bedplate.release.payload.delta.format import Head, Segment
-from bedplate.release.payload.parts import not_the_part
+from bedplate.release.payload.parts import FileAt, not_the_part
 
 PIECE = 1 << 17
 
@@ -23,22 +26,32 @@ def settings_of(segment: Segment) -> zstandard.ZstdCompressionParameters:
     )
 
 
-def unpacked(source: ReadAt, segment: Segment) -> InMemory:
-    """What the frame in `source` holds, all of it in memory. Raises `PeerError` when that is not as told."""
-    window = 1 << 31
-    pieces, size = [], 0
-    try:
-        unpacker = zstandard.ZstdDecompressor(max_window_size=window).decompressobj(write_size=PIECE)
-        for offset in range(0, source.size, PIECE):
-            pieces.append(unpacker.decompress(source.read_at(offset, PIECE)))
-            size += len(pieces[-1])
+@contextmanager
+def unpacked(source: ReadAt, segment: Segment, scratch: Path | None) -> Iterator[ReadAt]:
+    """What the frame in `source` holds, as a file without a name in the folder `scratch`: memory is for packing.
+
+    Raises `PeerError` when that is not as told.
+    """
+    with TemporaryFile(dir=scratch) as file:
+        size = 0
+        for piece in _pieces(source):
+            size += len(piece)
             if size > segment.inner:
                 break
+            file.write(piece)
+        if size != segment.inner:
+            raise not_the_part("a frame of the base holds another number of bytes than the delta says")
+        file.flush()
+        yield FileAt(file.fileno(), size)
+
+
+def _pieces(source: ReadAt) -> Iterator[bytes]:
+    unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj(write_size=PIECE)
+    try:
+        for offset in range(0, source.size, PIECE):
+            yield unpacker.decompress(source.read_at(offset, PIECE))
     except zstandard.ZstdError as problem:
         raise not_the_part(f"a frame of the base cannot be unpacked: {problem}") from problem
-    if size != segment.inner:
-        raise not_the_part("a frame of the base holds another number of bytes than the delta says")
-    return InMemory(b"".join(pieces))
 
 
 def packed_again(opened: Iterable[bytes], head: Head) -> Iterator[bytes]:

@@ -122,6 +122,36 @@ def streams(delta: BinaryIO, head: Head) -> tuple[Stream, Stream, Stream]:
     )
 
 
+def places_beside(delta: BinaryIO, head: Head) -> Iterator[tuple[int, int]]:
+    """Offsets and sizes of what the commands refer to in the new /usr, in their order; the base is not needed.
+
+    They make no more bytes together than the part has. Raises `PeerError` for a command that cannot be carried out.
+    """
+    begin, end = total(head.base), total(head.base) + head.beside
+    size = total(head.part)
+    script, place, made = Script(streams(delta, head)[0], size), 0, 0
+    while made < size:
+        command, amount = script.next()
+        if command == Command.SEEK:
+            place += signed(amount)
+            continue
+        if made + amount > size:
+            raise not_the_part("the delta makes more than its part")
+        made += amount
+        if command != Command.NEW:
+            if place < 0 or place + amount > end:
+                raise not_the_part("the delta refers to what is beyond its base")
+            if place + amount > begin:
+                first = max(place, begin)
+                yield first - begin, place + amount - first
+            place += amount
+
+
+def signed(amount: int) -> int:
+    """How far a SEEK goes."""
+    return -(amount >> 1) if amount & 1 else amount >> 1
+
+
 def carry_out(delta: BinaryIO, head: Head, base: ReadAt, *, start: int = 0) -> Iterator[bytes]:
     """What the commands make, from byte `start` on, in pieces. What comes before is passed over, the base not read.
 
@@ -134,7 +164,7 @@ def carry_out(delta: BinaryIO, head: Head, base: ReadAt, *, start: int = 0) -> I
     while made < size:
         command, amount = script.next()
         if command == Command.SEEK:
-            place += -(amount >> 1) if amount & 1 else amount >> 1
+            place += signed(amount)
             continue
         if made + amount > size:
             raise not_the_part("the delta makes more than its part")

@@ -52,6 +52,12 @@ def cut_up(uki: bytes, kinds: Mapping[str, Segment], *, again: bool) -> tuple[Cu
     return tuple(cut for _, cut in sorted([*frames.items(), *plain.items()], key=lambda item: item[0].offset))
 
 
+def kernel_of(uki: bytes) -> bytes:
+    """The kernel's frame; empty where there is none."""
+    frame = _frames(uki).get("kernel")
+    return uki[frame.offset : frame.end] if frame else b""
+
+
 def _frames(uki: bytes) -> Mapping[str, Extent]:
     found = sections(uki)
     kernel = kernel_payload(uki, found[".linux"]) if ".linux" in found else None
