@@ -93,7 +93,7 @@ class Stage:
             accelerator=Accelerator.TCG,
         )
         pki = ensure_pki(folder / "pki", self.clock)
-        self.cluster = InMemory(folder, order, OpenCell(folder, {}), own_plane(folder, order, pki), self.nodes)
+        self.cluster = InMemory(folder, order, OpenCell(folder, {}), own_plane(folder, order.programs, pki), self.nodes)
 
     def reconcile(self, take_back: Callable[[], None] = nothing) -> tuple[MachineAction, ...]:
         return reconcile(
