@@ -16,6 +16,7 @@ from bedplate.cli.context import progress_console, report
 from bedplate.cli.local import changing, cluster_folder, make_order, ports_for, preflight
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.cli.planning import plan_up, told
+from bedplate.cli.plans import DryRunOption, emit_plan
 from bedplate.host.clock import SystemClock
 from bedplate.host.files import write_atomically
 from bedplate.host.run import SystemRunner
@@ -26,14 +27,11 @@ from bedplate.local.cluster import Cluster, addon_values, bring_up
 from bedplate.local.joined import kept_foreign
 from bedplate.local.order import API_PORT, REGISTRY_RELAY, ClusterOrder, kubeconfig_of, read_order
 from bedplate.local.pools.joining import leave
+from bedplate.local.pools.plan import FIRST_COUNT, first_pool
 from bedplate.local.pools.reconcile import reconcile
 from bedplate.local.pools.store import read_pools, write_pool
-from bedplate.model.pools import NodePool, PoolMode
 
 app = typer.Typer(help="The local cluster.", no_args_is_help=True, rich_markup_mode=None)
-
-FIRST_POOL = "system"
-JOINED_POOL = "joined"
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -62,15 +60,16 @@ class Running(msgspec.Struct, frozen=True):
 def up(
     *,
     nodes: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--nodes",
             metavar="COUNT",
             min=0,
             max=len(NUMBERS),
             help="Nodes of the first pool, where there is none yet.",
+            show_default=str(FIRST_COUNT),
         ),
-    ] = 2,
+    ] = None,
     api_port: Annotated[
         int | None,
         typer.Option(
@@ -123,7 +122,7 @@ def up(
             help="What new machines are told of updates, in TOML.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")] = False,
+    dry_run: DryRunOption = False,
     root: RootOption = CHECKOUT,
     output: OutputOption = OutputFormat.table,
 ) -> None:
@@ -134,9 +133,9 @@ def up(
     joining = kubeconfig is not None or kept_foreign(cluster_folder()) is not None
     ports = ports_for(api_port, registry_port)
     acceleration = preflight(*(ports[1:] if joining else ports))
-    steps = plan_up(root, cluster_folder(), nodes=nodes, acceleration=acceleration, joining=joining)
+    steps = plan_up(root, cluster_folder(), nodes=nodes, acceleration=acceleration, joining=joining, releases=releases)
     if dry_run:
-        emit(steps, output=output)
+        emit_plan(steps, output=output)
         return
     progress_console().print(told(steps), highlight=False, soft_wrap=True)
     with changing("bringing up the local cluster"), _told_what_runs_on():
@@ -164,24 +163,19 @@ def _told_what_runs_on() -> Iterator[None]:
         raise
 
 
-def _bring_about(order: ClusterOrder, nodes: int) -> tuple[Cluster, Sequence[str]]:
+def _bring_about(order: ClusterOrder, nodes: int | None) -> tuple[Cluster, Sequence[str]]:
     """The cluster, and the names of its machines once their nodes are Ready and find Services."""
     runner, clock = SystemRunner(), SystemClock()
     cluster = bring_up(cluster_folder(), order, runner=runner, clock=clock, report=report())
     if not read_pools(cluster.pools):
-        write_pool(cluster.pools, first_pool(cluster, nodes))
+        joined = order.foreign is not None
+        write_pool(cluster.pools, first_pool(order.image_version, order.kubernetes, count=nodes, joined=joined))
     actions = reconcile(cluster, runner=runner, clock=clock, report=report())
     machines = [action.name for action in actions if action.stays]
     if machines and not order.foreign:
         with report().step("Services and names"):
             wait_for(cluster.kubectl(runner))
     return cluster, machines
-
-
-def first_pool(cluster: Cluster, count: int) -> NodePool:
-    if cluster.order.foreign:
-        return cluster.pool(JOINED_POOL, count=count)
-    return cluster.pool(FIRST_POOL, count=count, mode=PoolMode.SYSTEM if count else PoolMode.USER)
 
 
 def _say_what_next(cluster: Cluster, machines: Sequence[str]) -> None:

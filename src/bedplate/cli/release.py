@@ -14,19 +14,18 @@ import typer
 from bedplate.cli.components import CHECKOUT, RootOption
 from bedplate.cli.context import places, report
 from bedplate.cli.output import OutputFormat, OutputOption
+from bedplate.cli.plans import DryRunOption, emit_plan
 from bedplate.cli.release_carry import bundle, serve
 from bedplate.cli.release_image import Making, make_release, making_of
 from bedplate.cli.release_keys import rotate
 from bedplate.cli.release_options import (
     DeltasOption,
-    DryRunOption,
     KeysOption,
     MinimumOption,
     NotesOption,
     RepositoryOption,
     VersionArgument,
     change,
-    emit_plan,
     key_folders,
     store_of,
 )

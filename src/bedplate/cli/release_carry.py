@@ -10,11 +10,10 @@ from typing import Annotated
 import typer
 
 from bedplate.cli.output import OutputFormat, OutputOption
+from bedplate.cli.plans import DryRunOption, emit_plan
 from bedplate.cli.release_options import (
-    DryRunOption,
     KeysOption,
     RepositoryOption,
-    emit_plan,
     in_turn,
     key_folders,
     store_of,

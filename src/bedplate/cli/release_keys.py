@@ -9,8 +9,8 @@ import typer
 from securesystemslib.signer import CryptoSigner, Key
 
 from bedplate.cli.output import OutputFormat, OutputOption
+from bedplate.cli.plans import DryRunOption
 from bedplate.cli.release_options import (
-    DryRunOption,
     KeysOption,
     RepositoryOption,
     change,

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from bedplate.cli.context import places
-from bedplate.cli.output import OutputFormat, emit
+from bedplate.cli.output import OutputFormat
+from bedplate.cli.plans import emit_plan
 from bedplate.host.clock import SystemClock
 from bedplate.host.locks import alone
 from bedplate.model.plans import Action, Verb
@@ -49,16 +49,8 @@ DeltasOption = Annotated[
 MinimumOption = Annotated[
     str, typer.Option("--minimum", metavar="VERSION", help="The oldest version that may become this one directly.")
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")]
 Change = Callable[[Edit], object]
-
-
-class PlannedAction(msgspec.Struct, frozen=True):
-    """One step of a change and its reason; all that is signed is written, and the timestamp last."""
-
-    action: str
-    verb: Verb
-    reason: str
+NOTHING = (Action("Change nothing", Verb.SKIP, "it is so already"),)
 
 
 def repository_folder(chosen: Path | None) -> Path:
@@ -88,7 +80,7 @@ def change(
         make(edit)
         if not dry_run:
             carry_out(edit.seal(keyring), store)
-    emit_plan(edit.actions, output=output)
+    emit_plan(edit.actions or NOTHING, output=output)
 
 
 def in_turn(store: FolderStore, *, dry_run: bool) -> AbstractContextManager[None]:
@@ -97,9 +89,3 @@ def in_turn(store: FolderStore, *, dry_run: bool) -> AbstractContextManager[None
         return nullcontext()
     lock = store.folder.with_name(f".{store.folder.name}.lock")
     return alone(lock, doing="changing the release repository")
-
-
-def emit_plan(actions: tuple[Action, ...], *, output: OutputFormat) -> None:
-    nothing = (Action("Change nothing", Verb.SKIP, "it is so already"),)
-    rows = [PlannedAction(each.name, each.verb, each.reason) for each in actions or nothing]
-    emit(rows, output=output)
