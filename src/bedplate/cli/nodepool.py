@@ -19,7 +19,7 @@ from bedplate.host.run import SystemRunner
 from bedplate.local.cluster import Cluster
 from bedplate.local.pools.nodes import lost_nodes
 from bedplate.local.pools.plan import Deed, MachineAction, step_of
-from bedplate.local.pools.reconcile import plan_for, provider, reconcile
+from bedplate.local.pools.reconcile import plan_safely, provider, reconcile
 from bedplate.local.pools.states import ShownPool, shown
 from bedplate.local.pools.store import find_pool, read_pools, remove_pool, replace_pool, write_pool
 from bedplate.model.errors import PeerError, UserError
@@ -169,6 +169,7 @@ def delete(
         if dry_run:
             _print_plan(cluster, left, output)
             return
+        _planned(cluster, left)
         remove_pool(cluster.pools, name)
         _reconcile(cluster, _settings(gone, drain_timeout), lambda: write_pool(cluster.pools, gone))
 
@@ -238,8 +239,9 @@ def _shown_action(action: MachineAction) -> PlannedMachine:
 
 
 def _planned(cluster: Cluster, pools: list[NodePool]) -> tuple[MachineAction, ...]:
+    """The plan. Raises `UserError` for what would be refused, be it a count or pods that would be lost."""
     with cluster.api() as api:
-        return plan_for(pools, provider(cluster, SystemRunner()).list(), api)
+        return plan_safely(pools, provider(cluster, SystemRunner()).list(), api)
 
 
 def _parts(texts: Sequence[str]) -> list[str]:
