@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import typer
 from bedplate.cli.components import CHECKOUT, RootOption
 from bedplate.cli.context import progress_console, report
 from bedplate.cli.local import changing, cluster_folder, make_order, ports_for, preflight
-from bedplate.cli.output import OutputFormat, OutputOption, emit
+from bedplate.cli.output import OutputFormat, OutputOption, emit, room
 from bedplate.cli.planning import plan_up, told
 from bedplate.cli.plans import DryRunOption, emit_plan
 from bedplate.host.clock import SystemClock
@@ -137,7 +138,7 @@ def up(
     if dry_run:
         emit_plan(steps, output=output)
         return
-    progress_console().print(told(steps), highlight=False, soft_wrap=True)
+    progress_console().print(told(steps, width=room(sys.stderr)), highlight=False, soft_wrap=True)
     with changing("bringing up the local cluster"), _told_what_runs_on():
         order = make_order(
             root,

@@ -22,6 +22,8 @@ from bedplate.local.pools import up
 from bedplate.local.pools.up import Draft, find_standing
 from bedplate.model.plans import Action
 
+INDENT = "  "
+
 
 def plan_up(
     root: Path,
@@ -56,8 +58,11 @@ def plan_up(
     return (*built, *up.plan_up(draft, folder, standing, runner=runner, clock=clock))
 
 
-def told(steps: Sequence[Action]) -> str:
-    """The steps that take their time, for people, with the whole time; the others are counted."""
+def told(steps: Sequence[Action], *, width: int | None = None) -> str:
+    """The steps that take their time, for people, with the whole time; the others are counted.
+
+    Lines stay within `width` where there is one.
+    """
     running = [step for step in steps if step.runs]
     done = f"{len(steps) - len(running)} of {len(steps)} steps are done already"
     if not running:
@@ -67,6 +72,7 @@ def told(steps: Sequence[Action]) -> str:
     if not long:
         return f"To do ({done}): {short}.\n"
     total = duration(sum(step.seconds for step in long)).strip()
-    table = indent(as_table(planned(long), {"Step": "action", "Takes": "takes", "Why": "reason"}), "  ")
+    columns = {"Step": "action", "Takes": "takes", "Why": "reason"}
+    table = indent(as_table(planned(long), columns, width=width and width - len(INDENT)), INDENT)
     rest = f"  and {short}\n" if len(long) < len(running) else ""
     return f"To do, some {total} on two cores ({done}):\n\n{table}{rest}"

@@ -63,7 +63,8 @@ class Guide:
 
     def bedplate(self, *words: str, part: Callable[[str], str] = str) -> None:
         """Run a command of ours as anybody would, and show what it says, or the part of it."""
-        said = self.runner.run([sys.executable, "-m", "bedplate.cli", *words], seconds=COMMAND_SECONDS).text
+        argv = [sys.executable, "-m", "bedplate.cli", *words]
+        said = self.runner.run(argv, env={"COLUMNS": str(WIDTH)}, seconds=COMMAND_SECONDS).text
         self.show(f"bedplate {' '.join(words)}", part(said))
 
     @property
