@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from bedplate.cli.components import CHECKOUT, RootOption
-from bedplate.cli.context import progress_console, report
+from bedplate.cli.context import report, say
 from bedplate.cli.local import changing, cluster_folder, make_order, ports_for, preflight
 from bedplate.cli.output import OutputFormat, OutputOption, emit, room
 from bedplate.cli.planning import plan_up, told
@@ -138,7 +138,7 @@ def up(
     if dry_run:
         emit_plan(steps, output=output)
         return
-    progress_console().print(told(steps, width=room(sys.stderr)), highlight=False, soft_wrap=True)
+    say(told(steps, width=room(sys.stderr)))
     with changing("bringing up the local cluster"), _told_what_runs_on():
         order = make_order(
             root,
@@ -160,7 +160,7 @@ def _told_what_runs_on() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if find_cell(cluster_folder() / "cell"):
-            progress_console().print("What was started runs on: ./dev up goes on with it, ./dev down stops it.")
+            say("What was started runs on: ./dev up goes on with it, ./dev down stops it.")
         raise
 
 
@@ -187,17 +187,15 @@ def _say_what_next(cluster: Cluster, machines: Sequence[str]) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(cluster.order.programs["kubectl"])
     demo = _demo(cluster)
-    console = f"  ./dev bedplate node console {machines[0]}\n" if machines else ""
-    progress_console().print(
+    console = f"  bedplate node console {machines[0]}\n" if machines else ""
+    say(
         f"\nThe cluster is up{' with nodes of ours' if cluster.order.foreign else ''}. Try:\n\n"
         f"  export KUBECONFIG={cluster.kubeconfig} PATH={shortcuts}:$PATH\n"
         "  kubectl get nodes -o wide\n"
         f"{demo}"
         f"{console}\n"
         "./dev tour shows what makes its nodes different; docs/tutorial/first-pool.md goes on from here.\n"
-        "./dev down stops it, ./dev down --all forgets it.",
-        highlight=False,
-        soft_wrap=True,
+        "./dev down stops it, ./dev down --all forgets it."
     )
 
 

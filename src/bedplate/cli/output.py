@@ -17,7 +17,7 @@ import msgspec
 import typer
 
 from bedplate.cli.columns import align, fit
-from bedplate.cli.context import environment
+from bedplate.cli.context import environment, typed
 
 USUAL_WIDTH = 80
 
@@ -84,14 +84,14 @@ def as_table(data: Sequence[Row] | Row, columns: Mapping[str, str] | None = None
 
 def _fields(row: Row, columns: Mapping[str, str] | None) -> list[tuple[str, ...]]:
     chosen = columns or _all_columns(row)
-    return [(f"{head}:", cell(attrgetter(name)(row))) for head, name in chosen.items()]
+    return [(f"{head}:", typed(cell(attrgetter(name)(row)))) for head, name in chosen.items()]
 
 
 def _rows(data: Sequence[Row], columns: Mapping[str, str] | None) -> list[tuple[str, ...]]:
     if not data:
         return [tuple(columns)] if columns else []
     chosen = columns or _all_columns(data[0])
-    return [tuple(chosen), *(tuple(cell(attrgetter(name)(row)) for name in chosen.values()) for row in data)]
+    return [tuple(chosen), *(tuple(typed(cell(attrgetter(name)(row))) for name in chosen.values()) for row in data)]
 
 
 def cell(value: object) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bedplate.cli.columns import Cells, align, fit
+from bedplate.cli.context import typed
 from bedplate.cli.output import room
 
 INDENT = "  "
@@ -44,6 +45,7 @@ def _written(section: Section, width: int | None) -> str:
     if not section.rows:
         return ""
     rows = [section.heads, *section.rows] if section.heads else section.rows
+    rows = [tuple(map(typed, row)) for row in rows]
     if width:
         rows = fit(rows, width - len(INDENT), heads=section.heads is not None)
     return f"{section.title}\n{textwrap.indent(align(rows), INDENT)}\n"

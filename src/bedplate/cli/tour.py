@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from bedplate.cli.context import command
 from bedplate.cli.local import the_cluster
 from bedplate.host.files import write_atomically
 from bedplate.host.run import SystemRunner
@@ -65,7 +66,7 @@ class Guide:
         """Run a command of ours as anybody would, and show what it says, or the part of it."""
         argv = [sys.executable, "-m", "bedplate.cli", *words]
         said = self.runner.run(argv, env={"COLUMNS": str(WIDTH)}, seconds=COMMAND_SECONDS).text
-        self.show(f"bedplate {' '.join(words)}", part(said))
+        self.show(f"{command()} {' '.join(words)}", part(said))
 
     @property
     def node(self) -> str:

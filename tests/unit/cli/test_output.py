@@ -107,6 +107,13 @@ def test_where_columns_says_how_wide_lines_may_be_they_are() -> None:
     assert file.getvalue().splitlines() == ["Name        Code", "a name of   1", "some words"]
 
 
+def test_advice_in_a_table_can_be_typed_and_in_json_is_as_it_was() -> None:
+    advice = [Process("bedplate release refresh", 1)]
+    with started_in({"BEDPLATE_COMMAND": "./dev bedplate"}):
+        assert "./dev bedplate release refresh  1" in as_table(advice)
+        assert '"bedplate release refresh"' in as_json(advice)
+
+
 @pytest.mark.parametrize("columns", ["0", "", "wide", "-1"])
 def test_a_width_that_is_none_is_not_taken(columns: str) -> None:
     with started_in({"COLUMNS": columns}):
