@@ -35,6 +35,7 @@ THE_MACHINE_SAYS = {
 app = typer.Typer(
     name="bedplate",
     help="An immutable, self-updating node OS for Kubernetes node pools.",
+    context_settings={"help_option_names": ["--help", "-h"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -103,14 +104,19 @@ def _main(arguments: Sequence[str] | None, settings: Settings) -> int:
 
 def _run(arguments: Sequence[str] | None, settings: Settings) -> int:
     """The library ends every command with SystemExit; Ctrl-C is 130 there."""
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    # A shell completes one word, be it that or not which was typed.
-    name = "bedplate" if any(word.endswith("-completion") for word in words) else command()
+    words = _as_option(sys.argv[1:] if arguments is None else arguments)
+    # Help reads as its page in the reference, and a shell completes one word; errors name what was typed.
+    plain = any(word in {"--help", "-h"} or word.endswith("-completion") for word in words)
     try:
-        get_command(app).main(args=words, prog_name=name, obj=settings)
+        get_command(app).main(args=words, prog_name="bedplate" if plain else command(), obj=settings)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def _as_option(words: Sequence[str]) -> list[str]:
+    """`help nodepool add` as `nodepool add --help`."""
+    return [*words[1:], "--help"] if words[:1] == ["help"] else list(words)
 
 
 def tell(problem: Exception, *, settings: Settings, file: TextIO, crash: Path | None) -> int:

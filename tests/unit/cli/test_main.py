@@ -55,6 +55,23 @@ def test_usage_names_the_command_as_it_was_started(capsys: pytest.CaptureFixture
     assert "Try './dev bedplate cluster up --help' for help." in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["-h"], ["help"], ["--help"]])
+def test_help_is_had_by_any_usual_word(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert main(words, {}) == 0
+    assert capsys.readouterr().out.startswith("Usage: bedplate [OPTIONS] COMMAND")
+
+
+@pytest.mark.parametrize("words", [["help", "nodepool", "add"], ["nodepool", "add", "-h"]])
+def test_help_of_a_command_is_too(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert main(words, {}) == 0
+    assert capsys.readouterr().out.startswith("Usage: bedplate nodepool add [OPTIONS]")
+
+
+def test_help_on_what_is_no_command_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "ghost"], {}) == 2
+    assert "No such command 'ghost'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("kind", "code"), [(UserError, 2), (MachineError, 3), (PeerError, 4), (OurError, 70)])
 def test_the_exit_code_says_who_has_to_act(kind: type[UserError], code: int) -> None:
     assert told(kind("x"))[0] == code
