@@ -34,6 +34,11 @@ def planned(actions: Sequence[Action]) -> list[PlannedStep]:
 
 
 def emit_plan(actions: Sequence[Action], *, output: OutputFormat) -> None:
-    """Print the plan, with times where any step has one."""
+    """Print what would be done, with times where any step has one."""
     timed = any(action.seconds for action in actions)
     emit(planned(actions), output=output, columns=COLUMNS | ({"Takes": "takes"} if timed else {}))
+
+
+def emit_done(actions: Sequence[Action], *, output: OutputFormat) -> None:
+    """Print a plan that was carried out."""
+    emit(planned(actions), output=output, columns={"Done": "action", "Reason": "reason"})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,7 @@ import typer
 
 from bedplate.cli.context import places
 from bedplate.cli.output import OutputFormat
-from bedplate.cli.plans import emit_plan
+from bedplate.cli.plans import emit_done, emit_plan
 from bedplate.host.clock import SystemClock
 from bedplate.host.locks import alone
 from bedplate.model.plans import Action, Verb
@@ -66,21 +68,48 @@ def store_of(chosen: Path | None) -> FolderStore:
     return FolderStore(repository_folder(chosen))
 
 
-def change(
-    make: Change, *, repository: Path | None, keys: list[Path] | None, dry_run: bool, output: OutputFormat
-) -> None:
-    """Plan a change of what the repository shows, print the plan, and carry it out unless it is a dry run.
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """How a change was ordered: of which repository, with which folders of keys, only to be shown or not, and how."""
+
+    repository: Path | None
+    keys: list[Path] | None
+    dry_run: bool
+    output: OutputFormat
+
+    @property
+    def store(self) -> FolderStore:
+        return store_of(self.repository)
+
+    @property
+    def folders(self) -> list[Path]:
+        return key_folders(self.keys, self.repository)
+
+    @property
+    def options(self) -> str:
+        """What the next command on the same repository has to be given, a space before each."""
+        keys = [f" --keys {shlex.quote(str(folder))}" for folder in self.keys or ()]
+        return "".join([f" --repository {shlex.quote(str(self.repository))}" if self.repository else "", *keys])
+
+    def emit(self, actions: Sequence[Action]) -> None:
+        """Print what was done, or would be."""
+        (emit_plan if self.dry_run else emit_done)(actions or NOTHING, output=self.output)
+
+
+def change(make: Change, ordered: Ordered) -> Edit | None:
+    """Plan a change of what the repository shows, carry it out and print it; the change if something was done.
 
     A dry run needs no keys.
     """
-    store = store_of(repository)
-    with in_turn(store, dry_run=dry_run):
-        keyring = Keyring([] if dry_run else key_folders(keys, repository))
+    store = ordered.store
+    with in_turn(store, dry_run=ordered.dry_run):
+        keyring = Keyring([] if ordered.dry_run else ordered.folders)
         edit = Edit(read_shown(store), SystemClock().now(), keyring.days)
         make(edit)
-        if not dry_run:
+        if not ordered.dry_run:
             carry_out(edit.seal(keyring), store)
-    emit_plan(edit.actions or NOTHING, output=output)
+    ordered.emit(edit.actions)
+    return edit if edit.actions and not ordered.dry_run else None
 
 
 def in_turn(store: FolderStore, *, dry_run: bool) -> AbstractContextManager[None]:
