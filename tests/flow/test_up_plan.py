@@ -51,6 +51,13 @@ class Registry:
         return httpx.Response(200, headers={"Docker-Content-Digest": digest}) if digest else httpx.Response(404)
 
 
+class Silent(Registry):
+    """One that is being started."""
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+
 class Yard:
     """A folder of a cluster, and what runs of it."""
 
@@ -201,6 +208,12 @@ def test_images_of_programs_that_are_not_built_yet_are_not_asked_for(yard: Yard)
 def test_a_registry_that_is_down_is_not_asked(yard: Yard) -> None:
     yard.runs(ON, OFF, without=TAKES.name)
     assert yard.plan()["image coredns:1.14.7"].reason == "sent if the registry lacks it, which does not run yet"
+
+
+@pytest.mark.skipif(shutil.which("catatonit") is None, reason="the pause image is made of Debian's catatonit")
+def test_a_registry_that_does_not_answer_yet_is_no_end_of_the_plan(yard: Yard) -> None:
+    yard.runs(ON, OFF, images=Silent())
+    assert yard.plan()["image coredns:1.14.7"].reason == "sent if the registry lacks it, which does not answer now"
 
 
 def test_a_certificate_whose_authority_is_lost_is_made_anew(yard: Yard) -> None:

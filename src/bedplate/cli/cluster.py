@@ -6,15 +6,24 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
+from bedplate.cli.cluster_options import (
+    AgentSettingsOption,
+    ApiPortOption,
+    KubeconfigOption,
+    NodesOption,
+    RegistryPortOption,
+    ReleasesOption,
+)
 from bedplate.cli.components import CHECKOUT, RootOption
 from bedplate.cli.context import report, say
-from bedplate.cli.local import changing, cluster_folder, make_order, ports_for, preflight
+from bedplate.cli.local import Wanted, changing, cluster_folder, make_order, ports_for, preflight
 from bedplate.cli.output import OutputFormat, OutputOption, emit, room
 from bedplate.cli.planning import plan_up, told
 from bedplate.cli.plans import DryRunOption, emit_plan
@@ -23,12 +32,11 @@ from bedplate.host.files import write_atomically
 from bedplate.host.run import SystemRunner
 from bedplate.local.addons import fill, wait_for
 from bedplate.local.cell.client import find_cell
-from bedplate.local.cell.network import NUMBERS
 from bedplate.local.cluster import Cluster, addon_values, bring_up
 from bedplate.local.joined import kept_foreign
-from bedplate.local.order import API_PORT, REGISTRY_RELAY, ClusterOrder, kubeconfig_of, read_order
+from bedplate.local.order import ClusterOrder, kubeconfig_of, read_order
 from bedplate.local.pools.joining import leave
-from bedplate.local.pools.plan import FIRST_COUNT, first_pool
+from bedplate.local.pools.plan import first_pool, no_effect
 from bedplate.local.pools.reconcile import reconcile
 from bedplate.local.pools.store import read_pools, write_pool
 
@@ -60,69 +68,12 @@ class Running(msgspec.Struct, frozen=True):
 @app.command()
 def up(
     *,
-    nodes: Annotated[
-        int | None,
-        typer.Option(
-            "--nodes",
-            metavar="COUNT",
-            min=0,
-            max=len(NUMBERS),
-            help="Nodes of the first pool, where there is none yet.",
-            show_default=str(FIRST_COUNT),
-        ),
-    ] = None,
-    api_port: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PORT",
-            min=1,
-            max=65535,
-            help="Port of this computer for the API server.",
-            show_default=f"as before, at first {API_PORT}",
-        ),
-    ] = None,
-    registry_port: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PORT",
-            min=1,
-            max=65535,
-            help="Port of this computer for the registry.",
-            show_default=f"as before, at first {REGISTRY_RELAY}",
-        ),
-    ] = None,
-    kubeconfig: Annotated[
-        Path | None,
-        typer.Option(
-            "--kubeconfig",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            resolve_path=True,
-            help="Start no control plane; the machines join the one that FILE names.",
-        ),
-    ] = None,
-    releases: Annotated[
-        Path | None,
-        typer.Option(
-            "--releases",
-            metavar="FOLDER",
-            exists=True,
-            file_okay=False,
-            resolve_path=True,
-            help="A release repository, from which new machines update.",
-        ),
-    ] = None,
-    agent_settings: Annotated[
-        Path | None,
-        typer.Option(
-            "--agent-settings",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="What new machines are told of updates, in TOML.",
-        ),
-    ] = None,
+    nodes: NodesOption = None,
+    api_port: ApiPortOption = None,
+    registry_port: RegistryPortOption = None,
+    kubeconfig: KubeconfigOption = None,
+    releases: ReleasesOption = None,
+    agent_settings: AgentSettingsOption = None,
     dry_run: DryRunOption = False,
     root: RootOption = CHECKOUT,
     output: OutputOption = OutputFormat.table,
@@ -131,25 +82,18 @@ def up(
 
     A new one gets one pool of nodes. Builds what the cache lacks: some 20 minutes the first time on two cores.
     """
-    joining = kubeconfig is not None or kept_foreign(cluster_folder()) is not None
+    folder = cluster_folder()
+    joining = kubeconfig is not None or kept_foreign(folder) is not None
     ports = ports_for(api_port, registry_port)
     acceleration = preflight(*(ports[1:] if joining else ports))
-    steps = plan_up(root, cluster_folder(), nodes=nodes, acceleration=acceleration, joining=joining, releases=releases)
+    plan = partial(plan_up, root, folder, nodes=nodes, acceleration=acceleration, joining=joining, releases=releases)
     if dry_run:
-        emit_plan(steps, output=output)
+        emit_plan(plan(), output=output)
         return
-    say(told(steps, width=room(sys.stderr)))
     with changing("bringing up the local cluster"), _told_what_runs_on():
-        order = make_order(
-            root,
-            acceleration.kind,
-            api_port=ports[0],
-            registry_port=ports[1],
-            kubeconfig=kubeconfig,
-            releases=releases,
-            agent=agent_settings,
-        )
-        cluster, machines = _bring_about(order, nodes)
+        say(told(plan(), width=room(sys.stderr)))
+        wanted = Wanted(acceleration.kind, ports, kubeconfig, releases, agent_settings)
+        cluster, machines = _bring_about(make_order(root, wanted), nodes)
     _say_what_next(cluster, machines)
 
 
@@ -168,9 +112,12 @@ def _bring_about(order: ClusterOrder, nodes: int | None) -> tuple[Cluster, Seque
     """The cluster, and the names of its machines once their nodes are Ready and find Services."""
     runner, clock = SystemRunner(), SystemClock()
     cluster = bring_up(cluster_folder(), order, runner=runner, clock=clock, report=report())
-    if not read_pools(cluster.pools):
+    pools = read_pools(cluster.pools)
+    if not pools:
         joined = order.foreign is not None
         write_pool(cluster.pools, first_pool(order.image_version, order.kubernetes, count=nodes, joined=joined))
+    elif why := no_effect(pools, nodes):
+        say(f"{why}.")
     actions = reconcile(cluster, runner=runner, clock=clock, report=report())
     machines = [action.name for action in actions if action.stays]
     if machines and not order.foreign:

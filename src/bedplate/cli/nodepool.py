@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Annotated
@@ -172,6 +173,8 @@ def delete(
         _planned(cluster, left)
         remove_pool(cluster.pools, name)
         _reconcile(cluster, _settings(gone, drain_timeout), lambda: write_pool(cluster.pools, gone))
+    if output is OutputFormat.table:
+        sys.stdout.write(f"Node pool {name} is gone.\n")
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from bedplate.local.pools.plan import MachineAction, first_pool, plan_first_pool
 from bedplate.local.pools.reconcile import plan_safely, provider
 from bedplate.local.pools.store import read_pools
 from bedplate.local.registry import TAKES, plan_push, registry_client
+from bedplate.model.errors import PeerError
 from bedplate.model.machines import Machine, MachineProvider, MachineState
 from bedplate.model.plans import Action, Verb
 from bedplate.model.pools import NodePool
@@ -111,8 +112,12 @@ def _plan_images(draft: Draft, folder: Path, standing: Standing | None, runner: 
         return plan_unasked(makers, "made of what is built first; sent if the registry lacks it")
     if standing is None:
         return plan_unasked(makers, "sent if the registry lacks it, which does not run yet")
-    with standing.registry() as registry:
-        return tuple(plan_push(registry, name, tag, make()) for (name, tag), make in makers.items())
+    try:
+        with standing.registry() as registry:
+            return tuple(plan_push(registry, name, tag, make()) for (name, tag), make in makers.items())
+    except PeerError:
+        # It is waited for when images are sent, so that is not the end of the plan.
+        return plan_unasked(makers, "sent if the registry lacks it, which does not answer now")
 
 
 def _plan_pools(
