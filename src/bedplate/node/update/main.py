@@ -14,11 +14,13 @@ from bedplate.host.locks import alone
 from bedplate.host.machine import Machine
 from bedplate.host.peers import Peers
 from bedplate.host.run import Runner
+from bedplate.model.errors import MachineError, briefly
 from bedplate.node.apiserver import OwnNode
 from bedplate.node.boot import boot_id, machine_identity, running_version
 from bedplate.node.health.verdict import FAILED, Verdict, read_verdict
 from bedplate.node.health.verdict import RECORD as VERDICT
 from bedplate.node.settings import Settings
+from bedplate.node.slots.loader import Entry
 from bedplate.node.slots.rules import root_hash_of
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.agent import Agent
@@ -87,7 +89,8 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
     def gather() -> Facts:
         verdict, failed = (_verdict(world.root / name) for name in (VERDICT, FAILED))
         boot, now = boot_id(world.root), world.clock.now()
-        return Facts(version, slots.root_hash, boot, now, slots.entries(), verdict, failed)
+        entries, unreadable = listed(slots)
+        return Facts(version, slots.root_hash, boot, now, entries, verdict, failed, unreadable)
 
     def words(memory: Memory) -> tuple[str, ...]:
         since = memory.since.timestamp() if memory.since else 0.0
@@ -108,6 +111,14 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
         say=world.say,
         check_seconds=lambda: source.check_seconds + random.uniform(0, source.jitter_seconds),  # noqa: S311 — spreads load
     )
+
+
+def listed(slots: Slots) -> tuple[tuple[Entry, ...], str]:
+    """What the loader lists, or why that cannot be told: the node has to be heard of with a damaged disk as well."""
+    try:
+        return slots.entries(), ""
+    except MachineError as problem:
+        return (), briefly(problem)
 
 
 def _verdict(path: Path) -> Verdict | None:
