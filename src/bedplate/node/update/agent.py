@@ -48,10 +48,13 @@ class Agent:
     clock: Clock
     say: Callable[[str], None]
     check_seconds: Callable[[], float]
+    carried: Callable[[], str] = lambda: ""
+    """What was carried to this machine; another text when that has changed."""
     memory: Memory = field(default_factory=Memory)
     wish: Wish = field(default_factory=Wish)
     offered: Offer = field(default_factory=Offer)
     next_check: float = 0.0
+    last_carried: str = ""
     said: str = ""
     untold: str = ""
     """Why the last status could not be written."""
@@ -102,12 +105,14 @@ class Agent:
         self._keep(settled)
 
     def _look(self) -> None:
-        """What is wanted; the repository is asked when that changed, or when it is time."""
+        """What is wanted; the repository is asked when that changed, when it is time, or when a bundle is brought."""
         try:
             wish = first_wish(self.wishes)
         except ValueError as problem:
             raise UserError("What this node is to become cannot be read.", details=str(problem)) from problem
-        if wish != self.wish or self.clock.monotonic() >= self.next_check:
+        carried = self.carried()
+        if wish != self.wish or carried != self.last_carried or self.clock.monotonic() >= self.next_check:
+            self.last_carried = carried
             self.wish, self.offered = wish, self.offer(wish)
             self.next_check = self.clock.monotonic() + self.check_seconds()
 
