@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bedplate.model.errors import UserError
+from bedplate.model.errors import MachineError, UserError
 from bedplate.node.health.facts import Facts
 from bedplate.node.health.gate import EVERY_SECONDS, Gate
 from bedplate.node.health.verdict import FAILED, RECORD, read_verdict
@@ -37,6 +37,7 @@ class Loader:
     def __init__(self, *entries: Entry) -> None:
         self.listed = entries
         self.chosen = False
+        self.read_only = False
 
     def entries(self) -> tuple[Entry, ...]:
         return self.listed
@@ -44,6 +45,8 @@ class Loader:
     def choose_other(self) -> None:
         if len(self.listed) < 2:
             raise UserError("There is no other version to go back to.")
+        if self.read_only:
+            raise MachineError("The ESP cannot be written.")
         self.chosen = True
 
 
@@ -95,6 +98,28 @@ def test_a_version_that_fails_is_left_at_once_with_the_reason_on_disk(world: Wor
         assert verdict is not None
         assert (verdict.passed, verdict.findings) == (False, ("containerd: does not answer",))
     assert loader.chosen
+    assert world.runner.commands == [("systemctl", "reboot")]
+
+
+def test_a_version_that_fails_is_left_even_if_the_reason_cannot_be_kept(world: World) -> None:
+    (world.root / "var").touch()
+    loader = Loader(OWN, OTHER)
+    assert world.pass_through(always(SICK), loader) == 1
+    assert loader.chosen
+    assert world.runner.commands == [("systemctl", "reboot")]
+    assert any("The verdict cannot be kept" in line for line in world.said)
+
+
+def test_a_good_verdict_that_cannot_be_kept_does_not_count(world: World) -> None:
+    (world.root / "var").touch()
+    with pytest.raises(OSError, match="Not a directory"):
+        world.pass_through(always(HEALTHY), Loader(OWN, OTHER))
+
+
+def test_where_the_other_version_cannot_be_chosen_the_loader_counts_the_boot(world: World) -> None:
+    loader = Loader(OWN, OTHER)
+    loader.read_only = True
+    assert world.pass_through(always(SICK), loader) == 1
     assert world.runner.commands == [("systemctl", "reboot")]
 
 

@@ -238,3 +238,117 @@ def test_a_wish_that_cannot_be_read_changes_nothing(node: FakeNode) -> None:
         node.round()
     assert node.boots == [FIRST]
     assert "desired.json: no JSON" in node.said[-1]
+
+
+def test_a_damaged_esp_is_told_and_nothing_is_done_until_it_is_whole(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.slots.damaged = True
+    node.run()
+    assert node.boots == [FIRST]
+    assert node.status is not None
+    assert node.status.doing == "The ESP is damaged, so it is not touched."
+    node.slots.damaged = False
+    node.run()
+    assert node.version == NEXT
+
+
+def test_an_esp_that_is_damaged_after_the_reboot_is_no_verdict_on_the_version(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    while not node.rebooting:
+        node.round()
+    node.boot()
+    node.slots.damaged = True
+    node.run()
+    assert (node.memory.state, node.memory.failures) == (State.REBOOTING, ())
+    node.slots.damaged = False
+    node.run()
+    assert node.memory.state is State.GOOD
+
+
+@pytest.mark.parametrize("rounds", range(6))
+def test_a_full_state_disk_is_told_and_waited_for_in_every_state_before_the_reboot(node: FakeNode, rounds: int) -> None:
+    node.run()
+    offer(node, NEXT)
+    for _ in range(rounds):
+        node.round()
+    before = node.memory
+    node.full = True
+    for _ in range(3):
+        node.round()
+    assert node.memory == before
+    assert node.status is not None
+    assert "There is no space left" in node.status.doing
+    node.full = False
+    node.run()
+    assert (node.version, node.memory.state) == (NEXT, State.GOOD)
+
+
+def test_read_errors_in_the_other_slot_are_told_and_the_running_version_stays(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.slots.failing = True
+    node.boot()
+    for _ in range(10):
+        node.round()
+    assert [each.version for each in node.slots.esp] == [FIRST]
+    assert node.status is not None
+    assert node.status.doing == "The disk cannot be read. [Errno 5] Input/output error"
+    assert node.status.busy
+
+
+def test_what_cannot_be_gone_back_to_is_left_and_can_be_installed_again(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.slots.failing = True
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    assert (node.version, node.memory.state) == (NEXT, State.IDLE)
+    assert [each.version for each in node.slots.esp] == [NEXT]
+    assert node.memory.failures[0].version == FIRST
+    node.slots.failing = False
+    node.source.wish = Wish(version=FIRST, asked="2")
+    node.run()
+    assert node.version == FIRST
+
+
+def test_a_version_that_failed_and_could_not_be_left_is_good_once_a_boot_of_it_is(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT, Behaviour.SICK)
+    while not node.rebooting:
+        node.round()
+    node.slots.failing = True
+    node.boot()
+    node.run()
+    assert node.memory.state is State.FAILED
+    node.behaviour[NEXT] = Behaviour.WORKS
+    node.cut_power()
+    node.run()
+    assert (node.version, node.memory.state) == (NEXT, State.GOOD)
+
+
+def test_an_agent_that_is_killed_before_it_replaced_a_damaged_memory_tells_of_it_again(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT, Behaviour.PANICS)
+    node.run()
+    node.cut_power()
+    (node.folder / "memory.json").rename(node.folder / "memory.damaged")
+    node.run()
+    assert node.version == FIRST
+    assert any("could not be read before" in line.reason for line in node.memory.history)
+
+
+def test_a_file_that_cannot_be_read_is_a_trouble_of_the_machine_and_not_the_end(node: FakeNode) -> None:
+    class Broken(FixedWish):
+        def look(self) -> Wish:
+            raise OSError(5, "Input/output error")
+
+    node.run()
+    node.source = Broken()
+    node.boot()
+    for _ in range(3):
+        node.round()
+    assert node.status is not None
+    assert node.status.doing == "A file of the agent cannot be used. [Errno 5] Input/output error"

@@ -1,4 +1,4 @@
-"""No sequence of events leaves a node without a version that boots and works. Found by Hypothesis, if it is there."""
+"""No sequence of events leaves a node without a version that boots and works, or stuck. Hypothesis looks for one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,19 @@ from bedplate.wire.desired import Wish
 
 STABLE = "1.37/stable"
 VERSIONS = {f"Bedplate-1.37-amd64-202611.{21 + number}.0": each for number, each in enumerate(Behaviour)}
+SOUND = next(version for version, behaviour in VERSIONS.items() if behaviour is Behaviour.WORKS)
+
+
+class Gate:
+    """Somebody who is asked for leave to reboot, and may say no."""
+
+    closed = False
+
+    def ask(self) -> str:
+        return "not now" if self.closed else ""
+
+    def give_back(self) -> str:
+        return "away" if self.closed else ""
 
 
 class Node(RuleBasedStateMachine):
@@ -31,6 +44,8 @@ class Node(RuleBasedStateMachine):
         self.node.releases.channels[STABLE] = FIRST
         for version, behaviour in VERSIONS.items():
             self.node.publish(version, behaviour)
+        self.gate = Gate()
+        self.node.leave = (self.gate,)
 
     @rule(version=st.sampled_from(sorted(VERSIONS)))
     def point_the_channel(self, version: str) -> None:
@@ -52,6 +67,28 @@ class Node(RuleBasedStateMachine):
     @rule(away=st.booleans())
     def mirrors(self, *, away: bool) -> None:
         self.node.releases.away = away
+
+    @rule(version=st.sampled_from(sorted(VERSIONS)), withdrawn=st.booleans())
+    def withdraw(self, version: str, *, withdrawn: bool) -> None:
+        self.node.releases.withdrawn.pop(version, None)
+        if withdrawn:
+            self.node.releases.withdrawn[version] = "it eats disks"
+
+    @rule(closed=st.booleans())
+    def leave_to_reboot(self, *, closed: bool) -> None:
+        self.gate.closed = closed
+
+    @rule(full=st.booleans())
+    def the_state_disk_is_full(self, *, full: bool) -> None:
+        self.node.full = full
+
+    @rule(failing=st.booleans())
+    def the_other_slot_has_read_errors(self, *, failing: bool) -> None:
+        self.node.slots.failing = failing
+
+    @rule(damaged=st.booleans())
+    def the_esp_is_damaged(self, *, damaged: bool) -> None:
+        self.node.slots.damaged = damaged
 
     @rule(rounds=st.integers(1, 12))
     def go_on(self, rounds: int) -> None:
@@ -78,9 +115,21 @@ class Node(RuleBasedStateMachine):
         (self.node.folder / "memory.json").write_bytes(b"{")
         self.node.cut_power()
 
+    @rule()
+    def once_all_is_well_a_version_that_works_is_reached(self) -> None:
+        node = self.node
+        node.releases.away = node.full = node.slots.failing = node.slots.damaged = self.gate.closed = False
+        node.releases.withdrawn.clear()
+        node.slots.cut_in = -1
+        node.source.wish = Wish(version=SOUND, asked=self._new())
+        node.cut_power()
+        node.run()
+        assert node.version == SOUND, node.said[-5:]
+        assert node.memory.resting
+
     @invariant()
     def something_that_works_can_be_booted(self) -> None:
-        entries = self.node.slots.entries()
+        entries = self.node.slots.esp
         assert any(self.node.behaviour[each.version] is Behaviour.WORKS for each in entries), entries
 
     @invariant()

@@ -7,11 +7,15 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bedplate.host.clock import SystemClock
+from bedplate.host.clock import Clock, SystemClock
 from bedplate.host.peers import SystemPeers
-from bedplate.host.run import SystemRunner
+from bedplate.host.run import Runner, SystemRunner
 from bedplate.model.errors import BedplateError
+
+if TYPE_CHECKING:  # the report has no use for what touches disks
+    from bedplate.host.disks import Disks
 
 ROOT = Path("/")
 
@@ -64,14 +68,20 @@ def health() -> int:
 def update() -> int:
     """Make this node what it is told to become."""
     from bedplate.host.disks import SystemDisks  # noqa: PLC0415
+
+    runner = SystemRunner()
+    return update_with(SystemDisks(runner, mount=mount_point()), runner, SystemClock())
+
+
+def update_with(disks: Disks, runner: Runner, clock: Clock, root: Path = ROOT) -> int:
+    """The same for the node whose files begin at `root`, with its disk, its programs and its time."""
     from bedplate.host.machine import SystemMachine  # noqa: PLC0415
+    from bedplate.host.media import SystemMedia  # noqa: PLC0415
     from bedplate.node.settings import read_settings, release_root  # noqa: PLC0415
     from bedplate.node.update.main import World, run_agent  # noqa: PLC0415
 
-    settings, trust = read_settings(ROOT, credentials()), release_root(ROOT, credentials())
-    runner = SystemRunner()
-    disks = SystemDisks(runner, mount=mount_point())
-    world = World(host_name(), disks, SystemPeers(), runner, SystemMachine(), SystemClock(), say)
+    settings, trust = read_settings(root, credentials()), release_root(root, credentials())
+    world = World(host_name(), disks, SystemPeers(), runner, SystemMachine(), clock, say, SystemMedia(root), root)
     run_agent(world, settings, trust=trust, credentials=credentials())
     return 0
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from datetime import UTC, datetime, time
 from pathlib import Path
+
+from bedplate.model.versions import ImageVersion
 
 
 def boot_id(root: Path) -> str:
@@ -17,6 +20,11 @@ def running_version(root: Path) -> str:
     lines = (root / "usr/lib/os-release").read_text().splitlines()
     values = dict(line.split("=", 1) for line in lines if "=" in line)
     return values["IMAGE_VERSION"].strip('"')
+
+
+def built(version: str) -> datetime:
+    """When an image was made, the least that the time can be: the beginning of its version's day."""
+    return datetime.combine(ImageVersion.parse(version).day, time(), UTC)
 
 
 def machine_identity(root: Path) -> str:

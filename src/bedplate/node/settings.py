@@ -22,13 +22,15 @@ class _Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Source(_Setting, frozen=True):
-    """Where releases come from: URLs of the same repository, tried in order. Without any the node never updates.
+    """Where releases come from: URLs of the same repository, tried in order, and bundles where none of them answers.
 
-    `channel` is a name such as `stable`, which is completed with the minor that runs, or empty. `proxy` is a URL;
-    `ca` are certificates in PEM that are trusted besides those of the image. Rates are bytes a second, 0 is any.
+    Each of `bundles` is a path or `LABEL=NAME`, as `bedplate.host.media` reads them. `channel` is a name such as
+    `stable`, which is completed with the minor that runs, or empty. `proxy` is a URL; `ca` are certificates in PEM that
+    are trusted besides those of the image. Rates are bytes a second, 0 is any.
     """
 
     mirrors: tuple[str, ...] = ()
+    bundles: tuple[str, ...] = ("/var/lib/bedplate/bundle.zip", "LABEL=BEDPLATE")
     channel: str = ""
     proxy: str = ""
     ca: str = ""

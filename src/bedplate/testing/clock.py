@@ -22,3 +22,7 @@ class FakeClock:
 
     def sleep(self, seconds: float) -> None:
         self._passed += seconds
+
+    def set(self, moment: datetime) -> None:
+        """Show another date from here on; how much time passes does not change by it."""
+        self._start = moment - timedelta(seconds=self._passed)

@@ -6,8 +6,8 @@ power can be cut at every call of the slots' door, before it did anything or aft
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
@@ -16,9 +16,10 @@ from pathlib import Path
 import msgspec
 import zstandard
 
+from bedplate.host.files import no_space
 from bedplate.host.run import Completed
 from bedplate.model.digests import sha256
-from bedplate.model.errors import OurError, PeerError, UserError
+from bedplate.model.errors import MachineError, OurError, PeerError, UserError
 from bedplate.model.reading import InMemory, ReadAt
 from bedplate.node.health.verdict import Verdict
 from bedplate.node.repack.ask import Repacker
@@ -28,6 +29,7 @@ from bedplate.node.slots.slots import TRIES
 from bedplate.node.update.agent import Agent
 from bedplate.node.update.carry import Hands
 from bedplate.node.update.leave import LeaveToReboot
+from bedplate.node.update.main import listed
 from bedplate.node.update.memory import Memory
 from bedplate.node.update.offers import offer_for
 from bedplate.node.update.plan import Facts
@@ -112,6 +114,7 @@ class FakeSlots:
     """Stands in for `bedplate.node.slots.slots.Slots`, with a loader that chooses and counts as systemd-boot does.
 
     `cut_in` counts down with every call that changes the disk; at 0 the power goes, half of the times after it.
+    `failing` is that the other slot can be neither read nor written, `damaged` that the ESP cannot.
     """
 
     running: int = 0
@@ -119,6 +122,8 @@ class FakeSlots:
     esp: list[Entry] = field(default_factory=list)
     cut_in: int = -1
     calls: int = 0
+    failing: bool = False
+    damaged: bool = False
 
     @property
     def root_hash(self) -> str:
@@ -129,19 +134,23 @@ class FakeSlots:
         return self.contents[1 - self.running]
 
     def entries(self) -> tuple[Entry, ...]:
+        if self.damaged:
+            raise MachineError("The ESP is damaged, so it is not touched.")
         return in_order(self.esp)
 
     def clear(self) -> None:
+        self.entries()
         fallback_of(self.esp, self.root_hash)
         with self._power():
             self.esp = [each for each in self.esp if each.root_hash == self.root_hash]
 
     def resume_point(self, part: Part) -> int:
-        return min(self.other.chunks, len(part.chunks))
+        return 0 if self.failing else min(self.other.chunks, len(part.chunks))
 
     def write_usr(self, part: Part, chunks: Iterable[bytes], *, first: int = 0) -> None:
         if any(each.root_hash != self.root_hash for each in self.esp):
             raise OurError(f"The loader could choose what {len(part.chunks)} chunks go over.")
+        self._require_slot()
         self.contents[1 - self.running] = Content(chunks=first)
         for _ in chunks:
             with self._power():
@@ -153,6 +162,7 @@ class FakeSlots:
         yield
 
     def seal(self, release: Release) -> None:
+        self._require_slot()
         with self._power():
             self.other.version, self.other.sealed = release.version, True
 
@@ -166,6 +176,7 @@ class FakeSlots:
 
     def install(self, release: Release, chunks: Iterable[bytes], *, first: int = 0) -> None:
         del first
+        self.entries()
         if any(each.root_hash != self.root_hash for each in self.esp):
             raise OurError("The loader may still choose another.")
         for _ in chunks:
@@ -180,11 +191,13 @@ class FakeSlots:
         yield InMemory(b"nobody signed this")
 
     def bless(self) -> None:
+        self.entries()
         with self._power():
             self._change(self.root_hash, left=None)
 
     def choose_other(self) -> None:
-        if not self.other.whole or not any(each.root_hash == self.other.root_hash for each in self.esp):
+        listed = any(each.root_hash == self.other.root_hash for each in self.entries())
+        if not self.other.whole or not listed or self.failing:
             raise UserError("There is no other version to go back to.")
         if any(each.root_hash == self.other.root_hash and each.left == 0 for each in self.esp):
             with self._power():
@@ -199,12 +212,16 @@ class FakeSlots:
 
     def boot(self) -> str:
         """Let the loader choose and count; the version that it starts."""
-        chosen = self.entries()[0]
+        chosen = in_order(self.esp)[0]
         self.esp = list(after_start(self.esp))
         self.running = next(n for n, each in enumerate(self.contents) if each.root_hash == chosen.root_hash)
         if not self.contents[self.running].whole:
             raise AssertionError(f"The loader chose {chosen.version}, which is not whole.")
         return chosen.version
+
+    def _require_slot(self) -> None:
+        if self.failing:
+            raise MachineError("The disk cannot be read.", details="[Errno 5] Input/output error")
 
     def _change(self, root_hash: str, *, left: int | None) -> None:
         self.esp = [_entry(each.version, root_hash, left) if each.root_hash == root_hash else each for each in self.esp]
@@ -218,6 +235,18 @@ class FakeSlots:
         yield
         if self.cut_in == 0:
             raise PowerCut
+
+
+@dataclass(frozen=True, slots=True)
+class FakeRecord(Record):
+    """A record whose disk may be full."""
+
+    full: Callable[[], bool]
+
+    def write(self, memory: Memory) -> None:
+        if self.full():
+            raise no_space(self.path, "[Errno 28] No space left on device")
+        Record.write(self, memory)
 
 
 def packed_payload(payload: Payload, data: bytes) -> tuple[Payload, bytes]:
@@ -260,6 +289,8 @@ class FakeNode:
     said: list[str] = field(default_factory=list)
     agent: Agent | None = None
     rebooting: bool = False
+    full: bool = False
+    """Whether there is no space left in `folder`."""
 
     def install_first(self, version: str = FIRST) -> None:
         """As an image lies on a new disk: one slot, one UKI with its tries."""
@@ -297,8 +328,7 @@ class FakeNode:
                     continue
                 case Behaviour.SICK:
                     self._judge(passed=False)
-                    if self._on_trial() and self._others():
-                        self.slots.choose_other()
+                    if self._on_trial() and self._others() and self._goes_back():
                         continue
                 case _:
                     self._judge(passed=True)
@@ -335,6 +365,15 @@ class FakeNode:
         self.verdict = Verdict(self.version, self._boot_id(), passed, self.clock.now(), 5.0, findings)
         self.failed = self.failed if passed else self.verdict
 
+    def _goes_back(self) -> bool:
+        """As the gate does: it stays where nothing else is whole, and starts again where the ESP cannot be changed."""
+        with suppress(MachineError):
+            try:
+                self.slots.choose_other()
+            except UserError:
+                return False
+        return True
+
     def _boot_id(self) -> str:
         return f"boot {len(self.boots)}"
 
@@ -346,7 +385,7 @@ class FakeNode:
 
     def _make_agent(self) -> Agent:
         slots, running = self.slots, self.version
-        record = Record(self.folder)
+        record = FakeRecord(self.folder, lambda: self.full)
         runner = FakeRunner(self._act)
         repacker = Repacker(self.folder / "repack", self.folder / "begun", runner, self.clock, lambda: 1 << 30)
         taker = Taker(slots, self.releases, running, self.folder, repacker, lambda: 1 << 30, self.said.append)  # type: ignore[arg-type] # a stand-in
@@ -356,8 +395,9 @@ class FakeNode:
             self.status = status_of(memory, facts, wish, doing, busy=busy, clock="")
 
         def gather() -> Facts:
-            now = self.clock.now()
-            return Facts(running, slots.root_hash, self._boot_id(), now, slots.entries(), self.verdict, self.failed)
+            now, boot = self.clock.now(), self._boot_id()
+            entries, unreadable = listed(slots)  # type: ignore[arg-type] # a stand-in
+            return Facts(running, slots.root_hash, boot, now, entries, self.verdict, self.failed, unreadable)
 
         return Agent(
             gather=gather,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
+from bedplate.host.run import SystemRunner
 from tests.full_run import AGENT, ROOT, imported_by
 
 SPEC = ROOT / "src/bedplate/image/agent.spec"
@@ -33,3 +35,11 @@ def test_nothing_that_the_agent_imports_is_left_out_of_its_bundle() -> None:
     own = list((ROOT / AGENT).rglob("*.py"))
     asked = {name: file for file in {*own, *imported_by(ROOT, own)} for name in imports(file)}
     assert {name: str(asked[name].relative_to(ROOT)) for name in left_out() & asked.keys()} == {}
+
+
+def test_the_agent_loads_without_what_is_left_out() -> None:
+    """Packages of others ask for some of it, and have to do without."""
+    modules = ("__main__", "update.main", "health.gate", "health.gather", "report.watch", "report.gather")
+    absent = f"import sys; sys.modules.update(dict.fromkeys({sorted(left_out())!r}))"
+    loads = "; ".join(f"import bedplate.node.{each}" for each in modules)
+    assert SystemRunner().run([sys.executable, "-c", f"{absent}; {loads}"]).text == ""

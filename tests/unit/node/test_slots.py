@@ -165,6 +165,17 @@ def test_there_is_no_going_back_to_a_slot_that_is_not_whole() -> None:
     assert listed(slots) == [f"{NOW.name}.efi", f"{BEFORE.name}.efi"]
 
 
+def test_there_is_no_going_back_to_a_slot_that_cannot_be_read() -> None:
+    disks = node()
+    slots = slots_of(disks)
+    start = slots.layout().other.data.start
+    disks.medium.failing.add(range(start + 4096, start + 4608))
+    with pytest.raises(UserError, match="is not complete any more") as raised:
+        slots.choose_other()
+    assert "Input/output error" in raised.value.details
+    assert listed(slots) == [f"{NOW.name}.efi", f"{BEFORE.name}.efi"]
+
+
 def test_there_is_no_going_back_without_another_version() -> None:
     with pytest.raises(UserError, match="no other version"):
         slots_of(with_ukis({f"{NOW.name}.efi": NOW.uki})).choose_other()

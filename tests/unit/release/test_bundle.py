@@ -42,7 +42,14 @@ def bundle(publisher: Publisher, *versions: str, lasting: timedelta = DAYS) -> P
 def offline(publisher: Publisher, file: Path, *, node: str = "node", **changes: datetime) -> Repository:
     root = publisher.store.files["metadata/1.root.json"]
     now = changes.get("now", publisher.now)
-    return open_bundle(file, root, publisher.folder / node, lambda: now, built=changes.get("built", publisher.now))
+    return open_bundle(
+        str(file),
+        lambda: file.open("rb"),
+        root,
+        publisher.folder / node,
+        lambda: now,
+        built=changes.get("built", publisher.now),
+    )
 
 
 def test_a_bundle_gives_what_the_repository_gives(started: Publisher) -> None:

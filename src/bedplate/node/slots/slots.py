@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from bedplate.host.disks import Disks
-from bedplate.model.errors import MachineError, OurError, PeerError, UserError
+from bedplate.model.errors import MachineError, OurError, PeerError, UserError, briefly
 from bedplate.model.reading import ReadAt
 from bedplate.node.slots import esp, writer
 from bedplate.node.slots.loader import Entry, file_name
@@ -199,15 +199,21 @@ class Slots:
 
     def _require_sound(self, layout: Layout, other: Entry) -> None:
         """Check the other slot against its own root hash, all of it."""
+        try:
+            root, details = self._root_of(layout), ""
+        except MachineError as problem:
+            root, details = "", briefly(problem)
+        if root != other.root_hash:
+            raise UserError(f"{other.version} in {layout.other.name} is not complete any more.", details=details)
+
+    def _root_of(self, layout: Layout) -> str:
+        """The root hash of what the other slot holds; empty when its hash tree does not say how much that is."""
         with self.disks.partition(layout.other.tree) as device:
             head = read_superblock(device)
         with self.disks.partition(layout.other.data) as data:
-            size = head.data_bytes if head else 0
-            root = ""
-            if head and 0 < size <= data.size:
-                root = make_tree(data, size, salt=head.salt, identity=head.identity).root_hash
-        if root != other.root_hash:
-            raise UserError(f"{other.version} in {layout.other.name} is not complete any more.")
+            if not head or not 0 < head.data_bytes <= data.size:
+                return ""
+            return make_tree(data, head.data_bytes, salt=head.salt, identity=head.identity).root_hash
 
     def _running(self, entries: Iterable[Entry]) -> Entry:
         found = next((each for each in entries if each.root_hash == self.root_hash), None)

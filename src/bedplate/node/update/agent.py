@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,19 +48,27 @@ class Agent:
     clock: Clock
     say: Callable[[str], None]
     check_seconds: Callable[[], float]
+    carried: Callable[[], str] = lambda: ""
+    """What was carried to this machine; another text when that has changed."""
     memory: Memory = field(default_factory=Memory)
     wish: Wish = field(default_factory=Wish)
     offered: Offer = field(default_factory=Offer)
     next_check: float = 0.0
+    last_carried: str = ""
     said: str = ""
+    untold: str = ""
+    """Why the last status could not be written."""
     pause: float = FIRST_PAUSE
+    lost: str = ""
+    """Why the memory on disk could not be used, until another is in its place."""
+    facts: Facts | None = None
+    """The last ones that could be had."""
 
     def start(self) -> None:
-        """Read the memory; where it is damaged, say so and go by what the disk shows."""
-        self.memory, problem = self.record.read()
-        if problem:
-            self.say(f"{problem}; the facts of the disk stand in.")
-            self._keep(recover(self.memory, self.gather(), problem))
+        """Read the memory; where it is damaged, say so, and let the first round go by what the disk shows."""
+        self.memory, self.lost = self.record.read()
+        if self.lost:
+            self.say(f"{self.lost}; the facts of the disk stand in.")
 
     def run(self) -> None:
         """Go on for ever."""
@@ -70,7 +79,7 @@ class Agent:
     def round(self) -> float:
         """Take one step; the seconds until the next."""
         try:
-            facts = self.gather()
+            facts = self.facts = self.gather()
             self._settle(facts)
             self._look()
             step = self._asked(next_step(self.memory, facts, self.wish, self.offered))
@@ -78,23 +87,32 @@ class Agent:
             self.memory = self.hands.carry_out(Work(step, self.memory, facts, self.wish, self.offered.release))
         except (PeerError, MachineError, UserError) as problem:
             return self._stumble(problem)
+        except OSError as problem:
+            return self._stumble(_of_machine(problem))
         self.pause = FIRST_PAUSE
         waits = step.deed in (Deed.WAIT, Deed.REBOOT)
         return LOOK_SECONDS if waits else 0.0
 
     def _settle(self, facts: Facts) -> None:
+        if self.lost and facts.unreadable:
+            return
+        if self.lost:
+            self._keep(recover(self.memory, facts, self.lost))
+            self.lost = ""
         settled = settle(self.memory, facts)
         if settled != self.memory and settled.failures != self.memory.failures:
             settled = settle(self.memory, facts, self.last_lines(self.memory))
         self._keep(settled)
 
     def _look(self) -> None:
-        """What is wanted; the repository is asked when that changed, or when it is time."""
+        """What is wanted; the repository is asked when that changed, when it is time, or when a bundle is brought."""
         try:
             wish = first_wish(self.wishes)
         except ValueError as problem:
             raise UserError("What this node is to become cannot be read.", details=str(problem)) from problem
-        if wish != self.wish or self.clock.monotonic() >= self.next_check:
+        carried = self.carried()
+        if wish != self.wish or carried != self.last_carried or self.clock.monotonic() >= self.next_check:
+            self.last_carried = carried
             self.wish, self.offered = wish, self.offer(wish)
             self.next_check = self.clock.monotonic() + self.check_seconds()
 
@@ -111,7 +129,7 @@ class Agent:
             self.say(f"{self.memory.state}. {doing[:1].upper()}{doing[1:].rstrip('.')}.")
             self.said = doing
         busy = step.deed is not Deed.WAIT or not self.memory.resting
-        self.publish(self.memory, facts, self.wish, doing, busy=busy)
+        self._publish(facts, doing, busy=busy)
 
     def _stumble(self, problem: PeerError | MachineError | UserError) -> float:
         """A step that failed is taken again later; the first time it is told, and kept in the history."""
@@ -120,11 +138,32 @@ class Agent:
             self.say(f"{self.memory.state}. {line}")
             self.said = line
             version = self.memory.target.version if self.memory.target else ""
-            self._keep(note(self.memory, at=self.clock.now(), version=version, reason=line))
+            with suppress(MachineError, OSError):  # where it is the disk of this very record, it is told all the same
+                self._keep(note(self.memory, at=self.clock.now(), version=version, reason=line))
+        if self.facts is not None:
+            self._publish(self.facts, line, busy=not self.memory.resting)
         pause, self.pause = self.pause, min(2 * self.pause, LONGEST_PAUSE)
         return pause
 
+    def _publish(self, facts: Facts, doing: str, *, busy: bool) -> None:
+        """To tell is not the work: where it fails, the work goes on, and fails by itself if it has to."""
+        try:
+            self.publish(self.memory, facts, self.wish, doing, busy=busy)
+        except (MachineError, OSError) as problem:
+            untold = str(problem)
+            if untold != self.untold:
+                self.say(f"The status cannot be written. {untold}")
+            self.untold = untold
+        else:
+            self.untold = ""
+
     def _keep(self, memory: Memory) -> None:
-        if memory != self.memory or not self.record.path.exists():
-            self.memory = memory
+        """Written first: what is not on the disk has not happened."""
+        if memory != self.memory or not (self.lost or self.record.path.exists()):
             self.record.write(memory)
+            self.memory = memory
+
+
+def _of_machine(problem: OSError) -> MachineError:
+    advice = "The disk of /var is failing or write-protected: see the kernel's messages."
+    return MachineError("A file of the agent cannot be used.", details=str(problem), resolution=advice)

@@ -10,7 +10,7 @@ import msgspec
 
 from bedplate.host.files import write_atomically
 from bedplate.host.run import Runner
-from bedplate.model.errors import OurError, PeerError, briefly
+from bedplate.model.errors import OurError, PeerError, UserError, briefly
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.leave import LeaveToReboot
 from bedplate.node.update.memory import Failure, Memory, forget_failure, move, note, remember_failure
@@ -55,6 +55,14 @@ class Work:
             asked=self.memory.target.asked if self.memory.target else "",
         )
         return remember_failure(self.moved(Event.NOT_WANTED, reason), failure)
+
+    def given_up(self, reason: str) -> Memory:
+        """The version to go back to is remembered as one that does not work, so that nothing boots it by accident."""
+        after, target = self.moved(Event.NOT_WHOLE, reason), self.memory.target
+        if target is None:
+            return after
+        failure = Failure(version=target.from_version, root_hash=target.from_hash, reason=reason, at=self.facts.now)
+        return remember_failure(after, failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +167,16 @@ class Hands:
         return forget_failure(after, work.step.target.from_hash) if work.step.target else after
 
     def _choose(self, work: Work) -> Memory:
-        self.slots.choose_other()
+        try:
+            self.slots.choose_other()
+        except UserError as problem:
+            return work.given_up(briefly(problem))
         return work.noted("the boot loader will start the other version")
 
     def _bless(self, work: Work) -> Memory:
         self.slots.bless()
-        trying = work.memory.state is State.TRYING
-        return work.moved(Event.BLESSED, "healthy, and blessed") if trying else work.memory
+        on_trial = work.memory.state in (State.TRYING, State.FAILED)
+        return work.moved(Event.BLESSED, "healthy, and blessed") if on_trial else work.memory
 
     def _tidy(self, work: Work) -> Memory:
         self.slots.clear()

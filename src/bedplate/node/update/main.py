@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from bedplate.host.clock import Clock
@@ -12,15 +14,18 @@ from bedplate.host.disks import Disks
 from bedplate.host.http import Http, Route, SystemHttp
 from bedplate.host.locks import alone
 from bedplate.host.machine import Machine
+from bedplate.host.media import Media
 from bedplate.host.peers import Peers
 from bedplate.host.run import Runner
+from bedplate.model.errors import MachineError, briefly
 from bedplate.node.apiserver import OwnNode
-from bedplate.node.boot import boot_id, machine_identity, running_version
+from bedplate.node.boot import boot_id, built, machine_identity, running_version
 from bedplate.node.health.verdict import FAILED, Verdict, read_verdict
 from bedplate.node.health.verdict import RECORD as VERDICT
 from bedplate.node.repack.ask import Repacker
 from bedplate.node.repack.job import FOLDER as REPACK
 from bedplate.node.settings import Settings
+from bedplate.node.slots.loader import Entry
 from bedplate.node.slots.rules import root_hash_of
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.agent import Agent
@@ -32,9 +37,11 @@ from bedplate.node.update.offers import offer_for
 from bedplate.node.update.plan import Facts
 from bedplate.node.update.rate import Rate
 from bedplate.node.update.record import FOLDER, Record
+from bedplate.node.update.sources import Bundle, Sources
 from bedplate.node.update.status import Publisher, status_of
 from bedplate.node.update.taking import Taker
 from bedplate.node.update.wishes import FILE, FileWish, NodeWish
+from bedplate.release.trust.bundle import open_bundle
 from bedplate.release.trust.repository import Repository
 from bedplate.wire.desired import Wish
 
@@ -54,6 +61,7 @@ class World:
     machine: Machine
     clock: Clock
     say: Callable[[str], None]
+    media: Media
     root: Path = Path("/")
 
 
@@ -69,7 +77,7 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
     folder = world.root / FOLDER
     version = running_version(world.root)
     slots = Slots(world.disks, root_hash=root_hash_of((world.root / "proc/cmdline").read_text()))
-    releases = _repository(world, settings, trust)
+    releases = _sources(world, settings, trust, built=built(version))
     node = OwnNode(world.name, world.peers, world.root)
     record = Record(folder)
     identity = machine_identity(world.root)
@@ -91,7 +99,8 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
     def gather() -> Facts:
         verdict, failed = (_verdict(world.root / name) for name in (VERDICT, FAILED))
         boot, now = boot_id(world.root), world.clock.now()
-        return Facts(version, slots.root_hash, boot, now, slots.entries(), verdict, failed)
+        entries, unreadable = listed(slots)
+        return Facts(version, slots.root_hash, boot, now, entries, verdict, failed, unreadable)
 
     def words(memory: Memory) -> tuple[str, ...]:
         since = memory.since.timestamp() if memory.since else 0.0
@@ -111,6 +120,7 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
         clock=world.clock,
         say=world.say,
         check_seconds=lambda: source.check_seconds + random.uniform(0, source.jitter_seconds),  # noqa: S311 — spreads load
+        carried=releases.stamp if releases else lambda: "",
     )
 
 
@@ -120,18 +130,31 @@ def repacker_of(world: World) -> Repacker:
     return Repacker(world.root / REPACK, begun, world.runner, world.clock, free)
 
 
+def listed(slots: Slots) -> tuple[tuple[Entry, ...], str]:
+    """What the loader lists, or why that cannot be told: the node has to be heard of with a damaged disk as well."""
+    try:
+        return slots.entries(), ""
+    except MachineError as problem:
+        return (), briefly(problem)
+
+
 def _verdict(path: Path) -> Verdict | None:
     return read_verdict(path.read_bytes()) if path.is_file() else None
 
 
-def _repository(world: World, settings: Settings, trust: bytes) -> Repository | None:
-    source = settings.source
-    if not source.mirrors or not trust:
+def _sources(world: World, settings: Settings, trust: bytes, *, built: datetime) -> Sources | None:
+    source, now = settings.source, world.clock.now
+    if not trust:
         return None
-    http = _http(world, settings)
     folder = world.root / METADATA
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Repository(trust, folder, source.mirrors, http, world.clock.now)
+    http = _http(world, settings)
+    mirrors = Repository(trust, folder, source.mirrors, http, now, built=built) if source.mirrors else None
+    bundles = [
+        Bundle(place, open_bundle(place, partial(world.media.open, place), trust, folder, now, built=built))
+        for place in source.bundles
+    ]
+    return Sources(mirrors, bundles, world.media)
 
 
 def _http(world: World, settings: Settings) -> Http:
@@ -141,8 +164,10 @@ def _http(world: World, settings: Settings) -> Http:
     return SystemHttp(Route(proxies, authority=source.ca), world.clock, limit=rate.spend)
 
 
-def _clock(world: World, releases: Repository | None) -> str:
+def _clock(world: World, releases: Sources | None) -> str:
     """What stands in for a clock that is not known to be right; empty while it is."""
+    if releases is not None and releases.trusted is not None and releases.trusted.moment.stands_in:
+        return releases.trusted.moment.stands_in
     synchronised = (world.root / "run/systemd/timesync/synchronized").exists()
     if synchronised or releases is None:
         return ""

@@ -38,7 +38,8 @@ class Deed(StrEnum):
 class Facts:
     """The node at one instant. `entries` are what the boot loader lists, its choice first; `boot` is the kernel's id.
 
-    `verdict` is the last one of the health gate, of whatever boot; `failed` is the last one that was bad.
+    `verdict` is the last one of the health gate, of whatever boot; `failed` is the last one that was bad. `unreadable`
+    is why the disk does not tell what the loader lists; then `entries` is empty and means nothing.
     """
 
     version: str
@@ -48,6 +49,7 @@ class Facts:
     entries: tuple[Entry, ...]
     verdict: Verdict | None = None
     failed: Verdict | None = None
+    unreadable: str = ""
 
     @property
     def running(self) -> Entry | None:
@@ -86,6 +88,8 @@ class Step:
 
 def next_step(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:
     """The one next step. A state that is not resting is worked on until it is; then the wish is looked at."""
+    if facts.unreadable:
+        return Step(Deed.WAIT, facts.unreadable)
     if memory.resting:
         return _resting(memory, facts, wish, offer)
     if memory.state in PREPARING and (why := _not_wanted(memory, facts, wish, offer)):
@@ -117,6 +121,8 @@ def _under_way(memory: Memory, facts: Facts) -> Step:
         if facts.judged and _passed(facts):
             return Step(Deed.BLESS, "it is healthy")
         return Step(Deed.WAIT, "the health gate has not given its verdict")
+    if memory.state is State.FAILED and facts.judged and _passed(facts):
+        return Step(Deed.BLESS, "this boot of it is healthy")
     if memory.state is State.ROLLING_BACK:
         return _rolling_back(memory, facts)
     deed, reason = STEPS[memory.state]

@@ -29,18 +29,24 @@ class Record:
     def read(self) -> tuple[Memory, str]:
         """The memory, empty where there is none; the second value is why what is there cannot be used.
 
-        A damaged file is put aside, as evidence. What runs and what the ESP holds then tell the rest.
+        A damaged file is put aside, as evidence. What runs and what the ESP holds then tell the rest; until that is
+        written, the damage is told again.
         """
         try:
             with self.path.open("rb") as opened:
                 return msgspec.json.decode(opened.read(MOST_BYTES), type=Memory), ""
         except FileNotFoundError:
-            return Memory(), ""
+            lost = f"{self.path.name} could not be read before" if self._aside.exists() else ""
+            return Memory(), lost
         except (OSError, ValueError) as problem:
             why = " ".join(str(problem).split())
             with suppress(OSError):  # what cannot even be moved is read, and told, again
-                self.path.replace(self.path.with_suffix(".damaged"))
+                self.path.replace(self._aside)
             return Memory(), f"{self.path.name} could not be read ({why})"
+
+    @property
+    def _aside(self) -> Path:
+        return self.path.with_suffix(".damaged")
 
     def write(self, memory: Memory) -> None:
         """Raises `MachineError` when the disk is full; then the old content stays."""

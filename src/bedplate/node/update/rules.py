@@ -18,7 +18,7 @@ def settle(memory: Memory, facts: Facts, last_lines: tuple[str, ...] = ()) -> Me
 
     It is asked at every start of the agent and changes nothing when asked again.
     """
-    if memory.target is None or memory.resting:
+    if memory.target is None or memory.resting or facts.unreadable:
         return memory
     if memory.state in (State.ROLLING_BACK, State.RETURNING):
         return _rolled_back_by_hand(memory, memory.target, facts)
@@ -67,6 +67,8 @@ def _reason(memory: Memory, target: Target, facts: Facts, entry: Entry | None) -
         return "not healthy: " + "; ".join(failed.findings)
     if entry is None:
         return "its UKI is gone from the ESP"
+    if entry.is_proven:
+        return "it was judged not to work; the reason could not be kept"
     if entry.left:
         return f"the boot loader started another version, with {entry.left} tries left"
     tries = f"{entry.done} {'boot' if entry.done == 1 else 'boots'}"

@@ -60,6 +60,8 @@ class Event(StrEnum):
     JUDGED_BAD = "judged bad"
     GO_BACK = "go back"
     """Somebody asked for the version in the other slot."""
+    NOT_WHOLE = "other version not whole"
+    """What was to be gone back to cannot be booted any more."""
 
 
 S, E = State, Event
@@ -94,11 +96,12 @@ TABLE: dict[tuple[State, Event], State] = {
     (S.FAILED, E.OLD_RUNS): S.ROLLED_BACK,
     (S.TRYING, E.BLESSED): S.GOOD,
     (S.TRYING, E.JUDGED_BAD): S.FAILED,
-    # The reboot did not come about, and the version was blessed after all.
+    # The reboot did not come about, or another boot of it was judged otherwise.
     (S.FAILED, E.BLESSED): S.GOOD,
     (S.IDLE, E.GO_BACK): S.ROLLING_BACK,
     (S.GOOD, E.GO_BACK): S.ROLLING_BACK,
     (S.ROLLED_BACK, E.GO_BACK): S.ROLLING_BACK,
+    (S.ROLLING_BACK, E.NOT_WHOLE): S.IDLE,
     (S.ROLLING_BACK, E.LEAVE_GIVEN): S.RETURNING,
     (S.ROLLING_BACK, E.OLD_RUNS): S.ROLLED_BACK,
     (S.RETURNING, E.OLD_RUNS): S.ROLLED_BACK,

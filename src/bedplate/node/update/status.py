@@ -60,9 +60,13 @@ class Publisher:
     annotated: Status | None = None
 
     def publish(self, status: Status) -> None:
+        """Raises `MachineError` when the file cannot be written, after the API server was told."""
+        self._annotate(status)
         if status != self.written:
             write_atomically(self.folder / FILE, msgspec.json.format(msgspec.json.encode(status), indent=1) + b"\n")
             self.written = status
+
+    def _annotate(self, status: Status) -> None:
         if status != self.annotated and self.node.belongs():
             answer = self.node.annotate({STATUS: msgspec.json.encode(status).decode()})
             if answer.status == 200:

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from bedplate.host.http import PIECE_BYTES, Reply, broken, missing, within
 from bedplate.model.errors import PeerError
 from bedplate.release.trust.moment import LONG_AGO
 from bedplate.release.trust.repository import Repository
 
-MIRROR = "bundle:"
+Opened = Callable[[], AbstractContextManager[BinaryIO]]
+"""Opens the file anew for each question: what it lies on may come and go."""
 
 
 class BundleHttp:
     """Implements `bedplate.host.http.Http` on the entries of one file. Nothing in it is believed either."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: str, opened: Opened) -> None:
+        self._file, self._opened, self.mirror = file, opened, f"The bundle {file}"
 
     @contextmanager
     def get(self, url: str, *, most: int, start: int = 0, etag: str = "") -> Iterator[Reply]:
         del etag
-        name = url.removeprefix(f"{MIRROR}/")
+        name = url.removeprefix(f"{self.mirror}/")
         try:
-            with zipfile.ZipFile(self._file) as archive:
+            with self._opened() as file, zipfile.ZipFile(file) as archive:
                 entry = archive.NameToInfo.get(name)
                 if entry is None:
                     raise missing(f"{name} in {self._file}", 404)
@@ -46,10 +47,14 @@ class BundleHttp:
 
 
 def open_bundle(
-    file: Path, root: bytes, folder: Path, now: Callable[[], datetime], *, built: datetime = LONG_AGO
+    file: str, opened: Opened, root: bytes, folder: Path, now: Callable[[], datetime], *, built: datetime = LONG_AGO
 ) -> Repository:
-    """The repository in a bundle. What was seen of it over the network before is in `folder`, and holds here too."""
-    return Repository(root, folder, (MIRROR,), BundleHttp(file), now, built=built, from_bundle=True)
+    """The repository in a bundle. What was seen of it over the network before is in `folder`, and holds here too.
+
+    `file` is what to call it.
+    """
+    http = BundleHttp(file, opened)
+    return Repository(root, folder, (http.mirror,), http, now, built=built, from_bundle=True)
 
 
 def _pieces(opened: IO[bytes], name: str) -> Iterator[bytes]:
