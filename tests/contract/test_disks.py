@@ -18,6 +18,7 @@ from bedplate.testing.fat import FatEsp, make_volume
 from bedplate.testing.runner import FakeRunner
 from bedplate.testing.slots import SIZES, make_disk, make_version
 from bedplate.wire.fat import read_volume
+from bedplate.wire.fat_space import lost_clusters, writes_to_free
 from bedplate.wire.gpt import Slice, read_disk
 
 SIZE = 1 << 20
@@ -128,6 +129,28 @@ def test_fsck_finds_nothing_wrong_with_what_the_fake_wrote(sector: int, tmp_path
     (tmp_path / "volume").write_bytes(medium.data)
     done = RUNNER.run(["fsck.vfat", "-n", tmp_path / "volume"], ok=(0, 1))
     assert done.code == 0, done.text
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+def test_fsck_agrees_on_what_is_lost_and_finds_nothing_once_it_is_given_back(sector: int, tmp_path: Path) -> None:
+    volume = make_volume(64 * sector * 8, {"EFI/Linux/a long name+3.efi": b"x" * 9000}, sector=sector)
+    medium = Medium(bytearray(volume))
+    device = FakeDevice(medium, 0, len(volume))
+    fake = FatEsp(device)
+    fake.lose(3)
+    fake.unmount()
+    (tmp_path / "volume").write_bytes(medium.data)
+    told = RUNNER.run(["fsck.vfat", "-n", tmp_path / "volume"], ok=(0, 1)).text
+    assert f"Reclaimed 3 unused clusters ({3 * sector} bytes)" in told
+    found = read_volume(InMemory(bytes(medium.data)))
+    lost = lost_clusters(found)
+    assert len(lost) == 3
+    for each in writes_to_free(found, lost):
+        device.write_at(each.offset, each.data)
+    (tmp_path / "volume").write_bytes(medium.data)
+    done = RUNNER.run(["fsck.vfat", "-n", tmp_path / "volume"], ok=(0, 1))
+    assert "Reclaimed" not in done.text
+    assert "differ" not in done.text
 
 
 def test_the_fat_reader_sees_what_mtools_wrote(tmp_path: Path) -> None:

@@ -28,8 +28,11 @@ from bedplate.testing.node_folder import DISK, FileDisks, FolderNode
 from bedplate.testing.runner import FakeRunner, completed
 from bedplate.testing.slots import Version, make_version
 from bedplate.wire.desired import STATUS, Status
+from bedplate.wire.release import PartName
 
 HALF = 20_000
+RATE = 50_000
+"""Bytes a second that a node may take from its mirrors."""
 OLD = make_version(0)
 VERSIONS = [OLD]
 for number in range(1, 7):
@@ -108,7 +111,7 @@ def offline(tmp_path: Path, foundry: Foundry) -> Node:
 @pytest.fixture
 def online(tmp_path: Path, foundry: Foundry) -> Iterator[Node]:
     with serving(foundry.store.folder) as port:
-        settings = f'[source]\nchannel = "stable"\nmirrors = ["http://127.0.0.1:{port}"]\n'
+        settings = f'[source]\nchannel = "stable"\nmirrors = ["http://127.0.0.1:{port}"]\nrate = {RATE}\n'
         yield Node(tmp_path / "online", settings, foundry.root)
 
 
@@ -294,3 +297,28 @@ def test_a_look_at_the_repository_comes_after_the_interval_and_some_more_by_lot(
     assert min(drawn) >= 3600
     assert max(drawn) <= 4200
     assert len(drawn) > 40
+
+
+def test_no_more_bytes_a_second_are_taken_than_may_be(online: Node, foundry: Foundry) -> None:
+    online.go_on()
+    foundry.publish(NEXT)
+    online.later(days=1)
+    assert online.agent is not None
+    before = online.clock.monotonic()
+    while online.files.memory.state is not State.SEALING:
+        assert online.agent.round() == 0
+    size = sum(payload.size for payload in NEXT.release.payloads if payload.part is PartName.USR)
+    assert online.clock.monotonic() - before >= size / RATE
+
+
+def test_a_full_esp_is_told_and_the_update_goes_on_once_there_is_room(online: Node, foundry: Foundry) -> None:
+    online.go_on()
+    online.files.fill_esp()
+    foundry.publish(NEXT)
+    online.later(days=1)
+    online.go_on()
+    assert (online.status.version, online.files.memory.state) == (OLD.name, State.INSTALLING)
+    assert online.status.doing == "The ESP cannot be written. [Errno 28] No space left on device"
+    online.files.empty_esp()
+    online.go_on()
+    assert (online.status.version, online.files.memory.state) == (NEXT.name, State.GOOD)

@@ -106,6 +106,10 @@ class FatEsp:
         self._add_name(folder, file, first=name.first, kind=0x20)
         self._set_row(self._find(f"{folder}/{file}"), name.first, name.size)
 
+    def lose(self, clusters: int) -> None:
+        """Take clusters that no name leads to: what is left when the power goes before a file has its name."""
+        self._allocate(self._volume(), 0, clusters)
+
     def make_folder(self, path: str) -> None:
         above, _, file = path.rpartition("/")
         if self._volume().folder(above) == () or not any(e.name == file for e in self._volume().folder(above)):

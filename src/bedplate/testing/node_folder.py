@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +21,7 @@ from bedplate.host.clock import SystemClock
 from bedplate.host.devices import SystemDevice
 from bedplate.host.disks import BlockDevice
 from bedplate.host.run import Completed, SystemRunner
-from bedplate.model.errors import BedplateError
+from bedplate.model.errors import BedplateError, MachineError
 from bedplate.node.__main__ import update_with
 from bedplate.node.health.verdict import RECORD, Verdict
 from bedplate.node.settings import DEFAULTS, ROOT
@@ -38,7 +38,7 @@ from bedplate.testing.slots import Version, make_disk
 from bedplate.wire.desired import Status
 from bedplate.wire.gpt import Slice, read_disk
 
-DISK, NODE, REBOOTING = "disk.raw", "root", "rebooting"
+DISK, NODE, REBOOTING, FILLER = "disk.raw", "root", "rebooting", "filler"
 
 
 class When(StrEnum):
@@ -140,9 +140,7 @@ class FolderNode:
         """Let the loader choose and count; the version that runs then has been judged."""
         self.boots += 1
         (self.folder / REBOOTING).unlink(missing_ok=True)
-        disks = FileDisks(self.folder / DISK)
-        with disks.disk() as disk:
-            esp = next(each for each in read_disk(disk).slices if each.label == ESP)
+        disks, esp = self._esp()
         with disks.partition(esp) as device:
             listed = look(device).entries
         _count(disks, esp, listed[0], after_start(listed)[0])
@@ -155,10 +153,22 @@ class FolderNode:
         return version
 
     def damage_esp(self) -> None:
-        disks = FileDisks(self.folder / DISK)
-        with disks.disk() as disk:
-            esp = next(each for each in read_disk(disk).slices if each.label == ESP)
-            disk.write_at(esp.start, bytes(512))
+        disks, esp = self._esp()
+        with disks.partition(esp) as device:
+            device.write_at(0, bytes(512))
+
+    def fill_esp(self) -> None:
+        """With a file of somebody else's, so that no other fits."""
+        disks, esp = self._esp()
+        with disks.esp(esp) as mounted, suppress(MachineError):
+            mounted.create(FILLER)
+            for at in range(0, esp.size, 512):
+                mounted.write_at(FILLER, at, bytes(512))
+
+    def empty_esp(self) -> None:
+        disks, esp = self._esp()
+        with disks.esp(esp) as mounted:
+            mounted.remove(FILLER)
 
     def run(self, when: When | None = None) -> Ended:
         """Run the agent as a process until it ends, in whatever way."""
@@ -173,6 +183,11 @@ class FolderNode:
                 return
             self.boot()
         raise AssertionError(f"The node does not come to rest: {self.status.doing}")
+
+    def _esp(self) -> tuple[FileDisks, Slice]:
+        disks = FileDisks(self.folder / DISK)
+        with disks.disk() as disk:
+            return disks, next(each for each in read_disk(disk).slices if each.label == ESP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,10 @@ class Name:
 
 @dataclass(slots=True)
 class Volume:
-    """A FAT32 volume on a device. Everything that does not fit together is a `BadVolume`."""
+    """A FAT32 volume on a device. Everything that does not fit together is a `BadVolume`.
+
+    `info_at` is where the sector FSInfo is, 0 for none.
+    """
 
     device: ReadAt
     cluster_bytes: int
@@ -51,17 +54,18 @@ class Volume:
     data_at: int
     clusters: int
     root: int
+    info_at: int
     _pages: dict[int, bytes] = field(default_factory=dict)
 
     def folder(self, path: str) -> tuple[Name, ...]:
         """The names in a folder, by path from the root, in their order on the disk; none when it is not there."""
         at = self.root
         for part in filter(None, path.split("/")):
-            found = [each for each in self._names(at) if each.folder and each.name.lower() == part.lower()]
+            found = [each for each in self.names_in(at) if each.folder and each.name.lower() == part.lower()]
             if not found:
                 return ()
             at = found[0].first
-        return tuple(each for each in self._names(at) if each.name not in {".", ".."})
+        return tuple(each for each in self.names_in(at) if each.name not in {".", ".."})
 
     def chain(self, first: int) -> tuple[int, ...]:
         """The clusters from `first` to the end."""
@@ -87,12 +91,16 @@ class Volume:
 
     def beginning(self, name: Name) -> File:
         """What can be read of a file whose clusters may be cut off: firmware looks at the next one only to read it."""
+        return File(self, name.size, self.reach(name.first, most=-(-name.size // self.cluster_bytes)))
+
+    def reach(self, first: int, *, most: int | None = None) -> tuple[int, ...]:
+        """The clusters from `first` on, `most` of them, as far as they lead anywhere."""
         found: list[int] = []
-        at = name.first
-        while 2 <= at < self.clusters + 2 and len(found) < -(-name.size // self.cluster_bytes):
+        at = first
+        while 2 <= at < self.clusters + 2 and len(found) < (self.clusters if most is None else most):
             found.append(at)
             at = self.next_of(at)
-        return File(self, name.size, tuple(found))
+        return tuple(found)
 
     def next_of(self, cluster: int) -> int:
         """What the first table of clusters says of one, without the four bits that mean nothing."""
@@ -113,7 +121,8 @@ class Volume:
         data[name.row - sector] = GONE
         return Write(sector, bytes(data))
 
-    def _names(self, first: int) -> Iterator[Name]:
+    def names_in(self, first: int) -> Iterator[Name]:
+        """The names in the folder that begins at that cluster, in their order on the disk."""
         parts: Mapping[int, bytes] = {}
         for row, at in self._rows(first):
             if row[0] == 0:
@@ -161,7 +170,7 @@ def read_volume(device: ReadAt) -> Volume:
         raise BadVolume("it has no boot sector")
     sector, per_cluster, reserved, fats = struct.unpack_from("<HBHB", boot, 11)
     short_fat = struct.unpack_from("<H", boot, 22)[0]
-    sectors, fat, _, _, root = struct.unpack_from("<IIHHI", boot, 32)
+    sectors, fat, _, _, root, info = struct.unpack_from("<IIHHIH", boot, 32)
     if sector not in SECTORS or short_fat or not fat or not per_cluster or not fats or not reserved:
         raise BadVolume("it is not FAT32")
     data = reserved + fats * fat
@@ -177,6 +186,7 @@ def read_volume(device: ReadAt) -> Volume:
         data_at=data * sector,
         clusters=clusters,
         root=root,
+        info_at=info * sector if 0 < info < reserved else 0,
     )
 
 

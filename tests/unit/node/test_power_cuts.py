@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bedplate.node.slots.esp import look
 from bedplate.node.slots.slots import Slots
 from bedplate.testing.disks import FakeDisks, after, cuts, epochs
 from bedplate.testing.slots import Version, boot, make_disk, make_disks, make_version
+from bedplate.wire.fat_space import lost_clusters
 from bedplate.wire.gpt import read_disk, with_identities, writes
 
 OLDEST, BEFORE, NOW, NEXT, LATER = (make_version(count) for count in range(5))
@@ -38,6 +40,7 @@ class Case:
     other: Version = BEFORE
     first: Version = NOW
     second_name: str = ""
+    lost: int = 0
 
 
 def update(to: Version) -> Callable[[Slots], None]:
@@ -66,6 +69,7 @@ CASES = {
     ),
     "update to an older version": Case(PROVEN | {f"{BEFORE.name}.efi": BEFORE.uki}, update(OLDEST), then=OLDEST),
     "update after a renaming that was cut": Case(PROVEN, update(NEXT), then=NEXT, second_name=f"{NOW.name}+2-1.efi"),
+    "update with clusters lost before": Case(PROVEN | {f"{BEFORE.name}.efi": BEFORE.uki}, update(NEXT), NEXT, lost=9),
     "go back by hand": Case(PROVEN | {f"{BEFORE.name}.efi": BEFORE.uki}, Slots.choose_other, then=BEFORE),
     "go back to one that failed": Case(
         PROVEN | {f"{NEXT.name}+0-3.efi": NEXT.uki}, Slots.choose_other, then=NEXT, other=NEXT
@@ -80,6 +84,9 @@ def disk_of(case: Case, sector: int = 512) -> bytes:
     if case.second_name:
         with disks.esp(Slots(disks, root_hash=NOW.root_hash).layout().esp) as esp:
             esp.add_second_name(f"EFI/Linux/{NOW.name}.efi", case.second_name)
+    if case.lost:
+        with disks.esp(Slots(disks, root_hash=NOW.root_hash).layout().esp) as esp:
+            esp.lose(case.lost)
     return bytes(disks.medium.data)
 
 
@@ -119,6 +126,23 @@ def test_after_a_cut_the_same_steps_come_to_the_same_end(case: Case) -> None:
             continue  # done: what boots is what was to be reached
         ended = run(case, state)
         assert require_boot(bytes(ended.medium.data), case) == case.then.name
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_what_a_cut_left_of_the_esp_is_given_back_by_the_next_update(case: Case) -> None:
+    start = disk_of(case)
+    for state in list(cuts(start, run(case, start).medium.events))[::20]:
+        booted = next(each for each in ALL if each.name == boot(state, ALL).version)
+        disks = make_disks(state, running="usr-a" if booted is NOW else "usr-b")
+        slots = Slots(disks, root_hash=booted.root_hash)
+        slots.bless()
+        slots.clear()
+        assert lost(disks, slots) == ()
+
+
+def lost(disks: FakeDisks, slots: Slots) -> tuple[int, ...]:
+    with disks.partition(slots.layout().esp) as device:
+        return lost_clusters(look(device).volume)
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from bedplate.model.digests import Sha256
 from bedplate.model.verdicts import Severity
 from bedplate.release.publish.bundle import content
 from bedplate.release.publish.keys import Keyring, make_key
@@ -16,6 +17,7 @@ from bedplate.release.publish.shown import read_shown
 from bedplate.release.publish.verify import verify
 from bedplate.release.trust.layout import TIMESTAMP_FILE
 from bedplate.testing.releases import OLDER, VERSION
+from bedplate.testing.store import MemoryStore
 from tests.unit.release.publisher import Publisher, promoting, publishing, withdrawing
 
 
@@ -68,6 +70,47 @@ def test_each_file_in_use_is_named_when_it_is_damaged(
         damage(whole.store.files, path)
         unnoticed += [path] if path not in named(whole) else []
     assert unnoticed == []
+
+
+def test_each_file_in_use_is_named_when_it_cannot_be_read(whole: Publisher) -> None:
+    unnoticed = []
+    for path in in_use(whole):
+        findings = verify(Unreadable(whole.store.files, path), whole.now)
+        said = [finding.message for finding in findings if finding.about == path]
+        unnoticed += [path] if said != ["It cannot be read: Input/output error."] else []
+    assert unnoticed == []
+
+
+class Unreadable(MemoryStore):
+    """A store on a disk with one bad place."""
+
+    def __init__(self, files: dict[str, bytes], bad: str) -> None:
+        super().__init__(files)
+        self.bad = bad
+
+    def read(self, path: str) -> bytes | None:
+        self._try(path)
+        return super().read(path)
+
+    def measure(self, path: str) -> tuple[int, Sha256] | None:
+        self._try(path)
+        return super().measure(path)
+
+    def _try(self, path: str) -> None:
+        if path == self.bad:
+            raise OSError(5, "Input/output error")
+
+
+def test_a_root_that_no_other_leads_to_is_named_with_the_gap(whole: Publisher) -> None:
+    whole.store.files["metadata/9999999.root.json"] = whole.store.files["metadata/1.root.json"]
+    about = named(whole)
+    assert {"metadata/9999999.root.json", "metadata/3.root.json"} <= about
+    assert len(about) < 300
+
+
+def test_a_damaged_root_is_told_of_once(whole: Publisher) -> None:
+    del whole.store.files["metadata/2.root.json"]
+    assert [finding.about for finding in verify(whole.store, whole.now)].count("metadata/2.root.json") == 1
 
 
 def test_everything_that_is_damaged_is_named_at_once(whole: Publisher) -> None:

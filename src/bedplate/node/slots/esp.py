@@ -82,9 +82,13 @@ def path_of(file: str) -> str:
 
 
 def disarm_and_remove(esp: Esp, file: str) -> None:
-    """Two steps, so that no instant has a name that the loader lists and clusters that are not its own any more."""
-    esp.write_at(path_of(file), 0, DISARMED)
-    esp.sync()
+    """Two steps, so that no instant has a name that the loader lists and clusters that are not its own any more.
+
+    An empty file is not listed, and to write into it takes a cluster, which a full ESP has not.
+    """
+    if any(each.name == file and each.size for each in esp.files(FOLDER)):
+        esp.write_at(path_of(file), 0, DISARMED)
+        esp.sync()
     esp.remove(path_of(file))
     esp.sync()
 

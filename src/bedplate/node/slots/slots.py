@@ -57,7 +57,7 @@ class Slots:
         return make_plan(facts, Wanted(release.version, release.verity.root_hash))
 
     def clear(self) -> None:
-        """Leave no UKI on the ESP but that of what runs, and only if that is whole; remove leftovers.
+        """Leave no UKI on the ESP but that of what runs, and only if that is whole; remove leftovers, named or not.
 
         Raises `MachineError` when what runs has no whole UKI, or has not proven itself: then the other one may be
         the only one that boots.
@@ -65,7 +65,9 @@ class Slots:
         part = self.layout().esp
         found = self._inventory(part)
         keep = fallback_of(found.entries, self.root_hash)
-        Ukis(self.disks, part).remove(keep.file, {each.name for each in found.names} - {keep.file})
+        ukis = Ukis(self.disks, part)
+        ukis.remove(keep.file, {each.name for each in found.names} - {keep.file})
+        ukis.reclaim()
         self._require_cleared(self._inventory(part).entries)
 
     def resume_point(self, part: Part) -> int:

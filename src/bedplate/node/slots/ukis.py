@@ -9,6 +9,8 @@ from bedplate.host.disks import Disks
 from bedplate.model.errors import OurError
 from bedplate.node.slots import esp
 from bedplate.node.slots.loader import Entry, choice, file_name
+from bedplate.wire.fat import BadVolume
+from bedplate.wire.fat_space import lost_clusters, writes_to_free
 from bedplate.wire.gpt import Slice
 
 
@@ -62,6 +64,20 @@ class Ukis:
             with self.disks.esp(self.part) as mounted:
                 for name in rest:
                     esp.disarm_and_remove(mounted, name)
+
+    def reclaim(self) -> None:
+        """Give back clusters that no name leads to; where a folder cannot be followed none: nobody can tell."""
+        with self.disks.partition(self.part) as device:
+            volume = esp.look(device).volume
+            try:
+                writes = writes_to_free(volume, lost_clusters(volume))
+            except BadVolume:
+                return
+        if writes:
+            with self.disks.partition(self.part, exclusive=True) as device:
+                for each in writes:
+                    device.write_at(each.offset, each.data)
+                device.flush()
 
     def arm(self, file: str) -> None:
         """Last look from outside the kernel's FAT driver, then the write that counts."""

@@ -15,6 +15,7 @@ from bedplate.host.http import Http, Route, SystemHttp
 from bedplate.host.locks import alone
 from bedplate.host.machine import Machine
 from bedplate.host.media import Media
+from bedplate.host.pace import RateLimit
 from bedplate.host.peers import Peers
 from bedplate.host.run import Runner
 from bedplate.model.errors import MachineError, briefly
@@ -35,7 +36,6 @@ from bedplate.node.update.leave import leave_of
 from bedplate.node.update.memory import Memory
 from bedplate.node.update.offers import offer_for
 from bedplate.node.update.plan import Facts
-from bedplate.node.update.rate import Rate
 from bedplate.node.update.record import FOLDER, Record
 from bedplate.node.update.sources import Bundle, Sources
 from bedplate.node.update.status import Publisher, status_of
@@ -160,8 +160,10 @@ def _sources(world: World, settings: Settings, trust: bytes, *, built: datetime)
 def _http(world: World, settings: Settings) -> Http:
     source = settings.source
     proxies = {"http": source.proxy, "https": source.proxy} if source.proxy else {}
-    rate = Rate(source.rate, world.clock)
-    return SystemHttp(Route(proxies, authority=source.ca), world.clock, limit=rate.spend)
+    route = Route(proxies, authority=source.ca)
+    if not source.rate:
+        return SystemHttp(route, world.clock)
+    return SystemHttp(route, world.clock, limit=RateLimit(source.rate, world.clock))
 
 
 def _clock(world: World, releases: Sources | None) -> str:

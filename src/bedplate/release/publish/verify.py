@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from bedplate.model.errors import PeerError
 from bedplate.model.verdicts import Finding, Severity
 from bedplate.release.publish.roles import ROOT, RULES, SNAPSHOT, TARGETS, TIMESTAMP
 from bedplate.release.publish.store import Store
+from bedplate.release.trust.client import CONFIG
 from bedplate.release.trust.layout import CHANNELS, RELEASES, ROOT_VERSION, TIMESTAMP_FILE, metadata_file, target_file
 from bedplate.wire.release import (
     WITHDRAWN,
@@ -53,12 +54,13 @@ class Inspection:
 
     def _roots(self) -> Root | None:
         """The newest root, after a look at the whole chain: a node may begin at any of them."""
-        last = max((_number(path) for path in self._paths if path.endswith(f".{ROOT}.json")), default=1)
         trusted: Root | None = None
-        for number in range(1, last + 1):
+        for number in _chain({_number(path) for path in self._paths if path.endswith(f".{ROOT}.json")}):
             path = metadata_file(ROOT, number)
             document = self._read(path, None, Root)
-            if document is not None:
+            if document is not None and document.signed.version != number:
+                self._say(Severity.ERROR, path, f"It is version {document.signed.version} of the root.", COPY)
+            elif document is not None:
                 for delegator in (trusted, document.signed) if trusted else (document.signed,):
                     self._signed(path, ROOT, document, delegator)
                 trusted = document.signed
@@ -71,8 +73,9 @@ class Inspection:
         if stamp is None:
             return
         newest = stamp.unrecognized_fields.get(ROOT_VERSION, root.version)
-        if newest > root.version:
-            self._say(Severity.ERROR, metadata_file(ROOT, newest), "It is missing: the timestamp names it.", COPY)
+        missed = metadata_file(ROOT, newest)
+        if newest > root.version and not any(finding.about == missed for finding in self.findings):
+            self._say(Severity.ERROR, missed, "It is missing: the timestamp names it.", COPY)
         path = metadata_file(SNAPSHOT, stamp.snapshot_meta.version)
         snapshot = self._role(path, SNAPSHOT, stamp.snapshot_meta, Snapshot, root)
         if snapshot is None:
@@ -102,7 +105,11 @@ class Inspection:
         return document.signed
 
     def _read(self, path: str, meta: MetaFile | None, kind: type[S]) -> Metadata[S] | None:
-        data = self._store.read(path)
+        try:
+            data = self._store.read(path)
+        except OSError as problem:
+            self._unreadable(path, problem)
+            return None
         if data is None:
             self._say(Severity.ERROR, path, "It is missing.", COPY)
             return None
@@ -133,7 +140,11 @@ class Inspection:
         """Whether the file of a target is as it was signed."""
         digest = Sha256(target.hashes["sha256"])
         name = target_file(path, digest)
-        found = self._store.measure(name)
+        try:
+            found = self._store.measure(name)
+        except OSError as problem:
+            self._unreadable(name, problem)
+            return False
         if found is None:
             self._say(Severity.ERROR, name, "It is missing.", COPY)
         elif found[0] != target.length:
@@ -187,6 +198,9 @@ class Inspection:
             self._say(Severity.ERROR, name, f"It cannot be used: {problem.details}")
             return None
 
+    def _unreadable(self, path: str, problem: OSError) -> None:
+        self._say(Severity.ERROR, path, f"It cannot be read: {problem.strerror}.", COPY)
+
     def _say(self, severity: Severity, about: str, message: str, advice: str = "") -> None:
         self.findings.append(Finding(severity, about, message, advice))
 
@@ -194,6 +208,16 @@ class Inspection:
 def verify(store: Store, now: datetime) -> Sequence[Finding]:
     """Everything that is wrong with a repository; nothing when all is well."""
     return Inspection(store, now).look()
+
+
+def _chain(known: set[int]) -> Iterator[int]:
+    """Every number up to the highest one; of a gap no more than what a node would follow at once."""
+    expected = 1
+    for number in sorted(known or {1}):
+        yield from range(expected, min(number, expected + CONFIG.max_root_rotations))
+        if number >= expected:
+            yield number
+            expected = number + 1
 
 
 def _number(path: str) -> int:
