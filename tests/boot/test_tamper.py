@@ -14,8 +14,10 @@ from bedplate.image.build import Image
 from bedplate.image.disk import pack_uki, sign_root_hash
 from bedplate.image.keys import SigningPair, development_pair
 from bedplate.image.tools import Tools
-from bedplate.testing.vm.disks import AlteredImage, read_sections
+from bedplate.model.reading import InMemory
+from bedplate.testing.vm.disks import AlteredImage
 from bedplate.testing.vm.lab import Lab
+from bedplate.wire.pe import read_sections
 
 pytestmark = [
     pytest.mark.vm,
@@ -41,7 +43,8 @@ def other_pair(tools: Tools, tmp_path: Path) -> SigningPair:
 
 def unpack_uki(image: Image, folder: Path) -> str:
     """Lay out the parts of the image's UKI as `pack_uki` wants them; returns the kernel's version."""
-    sections = read_sections((image.folder / "uki.efi").read_bytes())
+    uki = (image.folder / "uki.efi").read_bytes()
+    sections = {name: uki[each.offset : each.end] for name, each in read_sections(InMemory(uki)).items()}
     files = {"vmlinuz": ".linux", "initrd.zst": ".initrd", "cmdline": ".cmdline", "os-release": ".osrel"}
     folder.mkdir()
     for name, section in files.items():

@@ -8,7 +8,7 @@ import pytest
 
 from bedplate.image.tools import Tools
 from bedplate.testing.runner import FakeRunner
-from bedplate.testing.vm.disks import AlteredImage, Extent, read_partitions, read_sections
+from bedplate.testing.vm.disks import AlteredImage, Extent, read_partitions
 
 
 @pytest.fixture
@@ -42,10 +42,3 @@ def test_one_bit_changes(disk: Path) -> None:
 def test_what_is_not_there_cannot_be_flipped(disk: Path) -> None:
     with pytest.raises(ValueError, match="not found"):
         AlteredImage(disk.parent, Tools(disk.parent, FakeRunner())).flip("usr-a", b"absent")
-
-
-def test_sections_of_a_uki_come_without_their_padding() -> None:
-    table = struct.pack("<8sIIII16s", b".cmdline", 5, 0, 8, 200, b"")
-    header = b"PE\0\0" + struct.pack("<HHIIIHH", 0, 1, 0, 0, 0, 0, 0)
-    uki = bytes(0x3C) + struct.pack("<I", 64) + header + table
-    assert read_sections(uki.ljust(200, b"\0") + b"quiet\0\0\0") == {".cmdline": b"quiet"}

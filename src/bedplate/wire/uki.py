@@ -1,19 +1,18 @@
-"""What a unified kernel image says of itself: the sections of a PE file that a boot loader reads.
+"""What a unified kernel image says of itself to a boot loader: its sections `.osrel` and `.cmdline`.
 
-PE/COFF: Microsoft's PE Format; sections `.osrel` and `.cmdline`: UAPI Group specification, Unified Kernel Image.
+UAPI Group specification, Unified Kernel Image.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bedplate.model.reading import ReadAt
+from bedplate.wire.erofs import Extent
+from bedplate.wire.pe import NotPe, read_sections
 
-MAGIC = b"MZ"
-"""How every PE file begins; without it no loader takes a file for one."""
 _LONGEST = 1 << 16
 _USRHASH = re.compile(r"(?:^|\s)usrhash=([0-9a-f]{64})(?:\s|$)", re.ASCII)
 
@@ -33,7 +32,10 @@ class Uki:
 
 def read_uki(file: ReadAt) -> Uki:
     """Raises `NotUki` for anything that systemd-boot would not list."""
-    sections = _sections(file)
+    try:
+        sections = read_sections(file)
+    except NotPe as problem:
+        raise NotUki(str(problem)) from problem
     if ".osrel" not in sections:
         raise NotUki("it has no .osrel section")
     release = _assignments(_text(file, sections[".osrel"]))
@@ -51,31 +53,8 @@ def root_hash_in(command_line: str) -> str | None:
     return found[1] if found else None
 
 
-def _sections(file: ReadAt) -> Mapping[str, tuple[int, int]]:
-    """Place and size of each section in the file; all of them lie within it."""
-    dos = file.read_at(0, 64)
-    if len(dos) < 64 or dos[:2] != MAGIC:
-        raise NotUki("it does not begin as a PE file does")
-    (pe,) = struct.unpack_from("<I", dos, 60)
-    header = file.read_at(pe, 24)
-    if len(header) < 24 or header[:4] != b"PE\0\0":
-        raise NotUki("it has no PE header")
-    count, optional = struct.unpack_from("<H", header, 6)[0], struct.unpack_from("<H", header, 20)[0]
-    table = file.read_at(pe + 24 + optional, 40 * count)
-    if not count or len(table) < 40 * count:
-        raise NotUki("its table of sections is cut off")
-    sections = {}
-    for row in range(0, len(table), 40):
-        size, _, stored, place = struct.unpack_from("<IIII", table, row + 8)
-        if place + stored > file.size:
-            raise NotUki("a section is cut off")
-        sections[table[row : row + 8].rstrip(b"\0").decode("ascii", "replace")] = (place, min(size, stored))
-    return sections
-
-
-def _text(file: ReadAt, section: tuple[int, int]) -> str:
-    place, size = section
-    return file.read_at(place, min(size, _LONGEST)).decode("utf-8", "replace")
+def _text(file: ReadAt, section: Extent) -> str:
+    return file.read_at(section.offset, min(section.size, _LONGEST)).decode("utf-8", "replace")
 
 
 def _assignments(text: str) -> Mapping[str, str]:

@@ -1,31 +1,25 @@
-"""What lies where in a unified kernel image: PE sections, the kernel's payload, the files of an initrd.
+"""What lies where in a unified kernel image: its sections, the kernel's payload, the files of an initrd.
 
-Sources: PE format (Microsoft), Linux Documentation/arch/x86/boot.rst, driver-api/early-userspace/buffer-format.rst.
+Sources: Linux Documentation/arch/x86/boot.rst, driver-api/early-userspace/buffer-format.rst.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from bedplate.model.reading import InMemory
 from bedplate.wire.erofs import Extent
+from bedplate.wire.pe import read_sections
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 CPIO_MAGIC = b"070701"
 CPIO_HEAD = 110
 
 
-def sections(image: bytes) -> dict[str, Extent]:
-    """The sections of a PE file by name, each with the bytes that it really has. ValueError when it is none."""
-    try:
-        (head,) = struct.unpack_from("<I", image, 0x3C)
-        if image[:2] != b"MZ" or image[head : head + 4] != b"PE\0\0":
-            raise ValueError("no PE file")
-        count, optional = struct.unpack_from("<H12xH", image, head + 6)
-        rows = [struct.unpack_from("<8sIIII", image, head + 24 + optional + 40 * index) for index in range(count)]
-    except struct.error as problem:
-        raise ValueError("a PE file that is cut short") from problem
-    return {name.rstrip(b"\0").decode(): Extent(at, min(virtual, raw)) for name, virtual, _, raw, at in rows}
+def sections(image: bytes) -> Mapping[str, Extent]:
+    """The sections of a UKI that is in memory. ValueError when it is none."""
+    return read_sections(InMemory(image))
 
 
 def kernel_payload(image: bytes, kernel: Extent) -> Extent | None:

@@ -12,8 +12,9 @@ from bedplate.model.reading import ReadAt
 from bedplate.node.slots.loader import Entry, entry_of, in_order, is_candidate
 from bedplate.wire.fat import BadVolume, Name, Volume, read_volume
 from bedplate.wire.gpt import Write
+from bedplate.wire.pe import MAGIC
 from bedplate.wire.release import CHUNK_BYTES, Part
-from bedplate.wire.uki import MAGIC, NotUki, read_uki
+from bedplate.wire.uki import NotUki, read_uki
 
 FOLDER = "EFI/Linux"
 DISARMED = bytes(len(MAGIC))

@@ -76,17 +76,3 @@ def _partition(entry: bytes) -> tuple[str, Extent]:
     first, last = struct.unpack_from("<QQ", entry, 32)
     label = entry[56:128].decode("utf-16-le").rstrip("\0")
     return label, Extent(first * SECTOR, (last - first + 1) * SECTOR)
-
-
-def read_sections(uki: bytes) -> Mapping[str, bytes]:
-    """The parts of a UKI by section name, without their padding (PE/COFF, section table)."""
-    (pe,) = struct.unpack_from("<I", uki, 0x3C)
-    if uki[pe : pe + 4] != b"PE\0\0":
-        raise ValueError("This is not a UKI.")
-    count, optional = struct.unpack_from("<H", uki, pe + 6)[0], struct.unpack_from("<H", uki, pe + 20)[0]
-    table = pe + 24 + optional
-    sections = {}
-    for row in range(table, table + 40 * count, 40):
-        size, _, stored, place = struct.unpack_from("<IIII", uki, row + 8)
-        sections[uki[row : row + 8].rstrip(b"\0").decode()] = uki[place : place + min(size, stored)]
-    return sections
