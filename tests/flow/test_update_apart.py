@@ -13,6 +13,7 @@ import pytest
 from bedplate.model.errors import MachineError, PeerError
 from bedplate.node.repack.ask import Repacker
 from bedplate.node.slots.slots import Slots
+from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.taking import Taker
 from bedplate.release.payload.make import Base, make_uki_delta
 from bedplate.testing.clock import FakeClock
@@ -70,7 +71,14 @@ class Node:
     def take(self) -> str:
         """How the UKI came; the machine would boot the new version then."""
         taker = Taker(
-            self.slots, self.releases, OLD.name, self.folder, self.repacker, lambda: self.free, self.said.append
+            self.slots,
+            self.releases,
+            OLD.name,
+            self.folder,
+            self.repacker,
+            lambda: self.free,
+            self.said.append,
+            Gauge(self.clock, self.said.append),
         )
         told = taker.take_uki(self.releases.releases[NEW.name])
         assert boot(bytes(self.disks.medium.data), [OLD, NEW]) == Boot(NEW.name)

@@ -13,6 +13,7 @@ from bedplate.node.repack.ask import Repacker
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.agent import Agent
 from bedplate.node.update.carry import Hands
+from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.offers import offer_for
 from bedplate.node.update.plan import Facts
 from bedplate.node.update.record import Record
@@ -42,7 +43,8 @@ class Node:
         releases, record, said = releases or publish(NEW), Record(folder), list[str]().append
         runner = FakeRunner(self._reboot)
         repacker = Repacker(folder / "repack", folder / "begun", runner, self.clock, lambda: 1 << 30)
-        taker = Taker(self.slots, releases, running.name, folder, repacker, lambda: 1 << 30, said)
+        gauge = Gauge(self.clock, said)
+        taker = Taker(self.slots, releases, running.name, folder, repacker, lambda: 1 << 30, said, gauge)
         self.agent = Agent(
             gather=self._gather,
             wishes=(FixedWish(Wish(version=NEW.name)),),

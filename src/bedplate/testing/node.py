@@ -28,6 +28,7 @@ from bedplate.node.slots.rules import fallback_of
 from bedplate.node.slots.slots import TRIES
 from bedplate.node.update.agent import Agent
 from bedplate.node.update.carry import Hands
+from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.leave import LeaveToReboot
 from bedplate.node.update.main import listed
 from bedplate.node.update.memory import Memory
@@ -388,7 +389,8 @@ class FakeNode:
         record = FakeRecord(self.folder, lambda: self.full)
         runner = FakeRunner(self._act)
         repacker = Repacker(self.folder / "repack", self.folder / "begun", runner, self.clock, lambda: 1 << 30)
-        taker = Taker(slots, self.releases, running, self.folder, repacker, lambda: 1 << 30, self.said.append)  # type: ignore[arg-type] # a stand-in
+        gauge = Gauge(self.clock, self.said.append)
+        taker = Taker(slots, self.releases, running, self.folder, repacker, lambda: 1 << 30, self.said.append, gauge)  # type: ignore[arg-type] # a stand-in
         hands = Hands(slots, taker, self.leave, runner, self.folder, record.write, self.said.append)  # type: ignore[arg-type] # likewise
 
         def publish(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool) -> None:

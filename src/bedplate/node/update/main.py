@@ -31,6 +31,7 @@ from bedplate.node.slots.rules import root_hash_of
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.agent import Agent
 from bedplate.node.update.carry import Hands
+from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.last_words import last_words
 from bedplate.node.update.leave import leave_of
 from bedplate.node.update.memory import Memory
@@ -81,16 +82,18 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
     node = OwnNode(world.name, world.peers, world.root)
     record = Record(folder)
     identity = machine_identity(world.root)
+    publisher = Publisher(node, folder)
+    gauge = Gauge(world.clock, publisher.progress)
+    free, repacker = world.machine.available_memory, repacker_of(world)
     hands = Hands(
         slots=slots,
-        taker=Taker(slots, releases, version, folder, repacker_of(world), world.machine.available_memory, world.say),
+        taker=Taker(slots, releases, version, folder, repacker, free, world.say, gauge),
         leave=leave_of(settings.leave, identity=identity, peers=world.peers, clock=world.clock),
         runner=world.runner,
         folder=folder,
         save=record.write,
         say=world.say,
     )
-    publisher = Publisher(node, folder)
 
     def publish(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool) -> None:
         clock = _clock(world, releases)

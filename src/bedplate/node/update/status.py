@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from bedplate.host.files import write_atomically
+from bedplate.model.errors import MachineError
 from bedplate.node.apiserver import OwnNode
 from bedplate.node.update.memory import Memory
 from bedplate.node.update.plan import Facts, others_that_work
@@ -58,8 +60,20 @@ class Publisher:
     folder: Path
     written: Status | None = None
     annotated: Status | None = None
+    step: Status | None = None
+    """The last one without progress."""
 
     def publish(self, status: Status) -> None:
+        self.step = status
+        self._publish(status)
+
+    def progress(self, words: str) -> None:
+        """Add to what is being done how far it is. Where that cannot be told, the work goes on, and the next may be."""
+        if self.step is not None:
+            with suppress(MachineError, OSError):
+                self._publish(msgspec.structs.replace(self.step, doing=f"{self.step.doing} ({words})"))
+
+    def _publish(self, status: Status) -> None:
         """Raises `MachineError` when the file cannot be written, after the API server was told."""
         self._annotate(status)
         if status != self.written:

@@ -14,6 +14,7 @@ from bedplate.model.reading import ReadAt
 from bedplate.node.repack.ask import NotRepacked, Repacker
 from bedplate.node.repack.job import UNIT_BYTES
 from bedplate.node.slots.slots import Slots
+from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.offers import Releases
 from bedplate.node.update.ways import Room, Way, ways_to
 from bedplate.release.payload.apply import rebuild_delta, rebuild_full
@@ -41,6 +42,7 @@ class Taker:
     repacker: Repacker
     memory_free: Callable[[], int]
     say: Callable[[str], None]
+    gauge: Gauge
 
     def take_usr(self, release: Release) -> str:
         """The data of the other slot; how it came, in words. What is there already is not fetched again."""
@@ -81,7 +83,7 @@ class Taker:
     def _write_usr(self, release: Release, way: Way) -> int:
         first = self.slots.resume_point(release.usr)
         with closing(self._chunks(release, way.payload, first)) as chunks:
-            self.slots.write_usr(release.usr, chunks, first=first)
+            self.slots.write_usr(release.usr, self.gauge.passing(release.usr, chunks, first=first), first=first)
         return first
 
     def _write_uki(self, release: Release, way: Way) -> int:
