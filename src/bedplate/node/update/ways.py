@@ -14,7 +14,7 @@ LEFT_BYTES = 512 << 20
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Memory in bytes: what is `free` on the node, and what of it may be taken by the `agent` and by a process `apart`."""
+    """Memory in bytes: `free` on the node, and what of that the `agent` and a process `apart` may take."""
 
     free: int
     agent: int
