@@ -67,7 +67,8 @@ class PayloadMaker:
         names = {}
         for old in self.older:
             for ending, make in self._deltas(name, source, old).items():
-                key = f"{name}-{file_sha256(old.parts[name])[:32]}-{whole}-{MAGIC.decode()}{ending}"
+                # No key may be another's with a dot behind it: that is what leftovers of making it are called.
+                key = f"{name}-{file_sha256(old.parts[name])[:32]}-{whole}-{MAGIC.decode()}{ending.replace('.', '-')}"
                 makes[key], names[key] = make, f"{name}.from-{old.version}{ending}.delta"
         self.step.note(f"{name}, {len(makes)} deltas" if makes else f"{name}, full")
         worth = self._worth(full[1], dict(zip(names.values(), self._kept(makes), strict=True)))
