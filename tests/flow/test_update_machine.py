@@ -7,8 +7,9 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from bedplate.node.slots.loader import in_order
 from bedplate.testing.node import FIRST, Behaviour, FakeNode, PowerCut
 from bedplate.wire.desired import Wish
 
@@ -86,6 +87,16 @@ class Node(RuleBasedStateMachine):
     def the_other_slot_has_read_errors(self, *, failing: bool) -> None:
         self.node.slots.failing = failing
 
+    @precondition(lambda self: self.can_rot())
+    @rule()
+    def the_other_slot_rots(self) -> None:
+        self.node.slots.rot()
+
+    def can_rot(self) -> bool:
+        """Not while the running version is on trial, or about to leave: then two have to fail for nothing to work."""
+        running = [each for each in self.node.slots.esp if each.root_hash == self.node.slots.root_hash]
+        return self.node.memory.resting and all(each.is_proven for each in running)
+
     @rule(damaged=st.booleans())
     def the_esp_is_damaged(self, *, damaged: bool) -> None:
         self.node.slots.damaged = damaged
@@ -134,8 +145,10 @@ class Node(RuleBasedStateMachine):
 
     @invariant()
     def every_entry_has_its_slot(self) -> None:
-        whole = {each.root_hash for each in self.node.slots.contents if each.whole}
-        assert {each.root_hash for each in self.node.slots.esp} <= whole
+        """The loader's choice is whole, and no slot is being written over while another entry leads to it."""
+        slots = self.node.slots
+        assert next(each for each in slots.contents if each.root_hash == in_order(slots.esp)[0].root_hash).whole
+        assert {each.root_hash for each in slots.esp} <= {each.root_hash for each in slots.contents}
 
     def teardown(self) -> None:
         self.temporary.cleanup()

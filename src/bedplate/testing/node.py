@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -219,6 +219,10 @@ class FakeSlots:
         if not self.contents[self.running].whole:
             raise AssertionError(f"The loader chose {chosen.version}, which is not whole.")
         return chosen.version
+
+    def rot(self) -> None:
+        """Lose what the other slot holds; the loader does not know."""
+        self.contents[1 - self.running] = replace(self.other, chunks=0, sealed=False)
 
     def _require_slot(self) -> None:
         if self.failing:
