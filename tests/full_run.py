@@ -1,7 +1,7 @@
 """The recorded full run: every test that boots a machine, with the digest of what they cover.
 
 `./dev test --all` runs those that have not passed yet for the files as they are, so it can be stopped and
-gone on with, and writes the record once all have.
+gone on with, and writes the record once all have. A fast test fails when the files are no longer those of the record.
 """
 
 from __future__ import annotations
