@@ -10,7 +10,7 @@ from bedplate.model.reading import InMemory
 from bedplate.testing.disks import FakeDevice, Medium
 from bedplate.testing.fat import FatEsp, make_volume
 from bedplate.wire.fat import BadVolume, Volume, read_volume
-from bedplate.wire.fat_space import lost_clusters, writes_to_free
+from bedplate.wire.fat_space import lost_clusters, writes_to_end, writes_to_free
 
 FILES = {"EFI/Linux/a long name of a file+3.efi": b"x" * 2000, "EFI/BOOT/BOOTX64.EFI": b"y" * 900, "empty": b""}
 VOLUME = make_volume(1 << 17, FILES)
@@ -87,3 +87,37 @@ def test_a_second_folder_of_the_same_name_keeps_its_files() -> None:
     (row,) = [each.row for each in volume.folder("EFI") if each.name == "BOOT"]
     twice = changed(VOLUME, row, b"LINUX      ")
     assert lost_clusters(twice) == ()
+
+
+def with_long_names(*, torn: bool) -> bytes:
+    """A volume whose last change is long names over several sectors; when torn, the first of these was lost."""
+    medium = Medium(bytearray(VOLUME))
+    fake = FatEsp(FakeDevice(medium, 0, len(VOLUME)))
+    for number in range(4):
+        fake.create(f"EFI/Linux/{number} {'a very long name ' * 8}")
+    data_at = read_volume(InMemory(VOLUME)).data_at
+    first = next(at for at in range(data_at, len(VOLUME), 512) if medium.data[at : at + 512] != VOLUME[at : at + 512])
+    if torn:
+        medium.data[first : first + 512] = VOLUME[first : first + 512]
+    return bytes(medium.data)
+
+
+def test_a_folder_that_was_not_torn_has_nothing_behind_its_end() -> None:
+    assert writes_to_end(read_volume(InMemory(VOLUME)), "EFI/Linux") == ()
+    assert writes_to_end(read_volume(InMemory(with_long_names(torn=False))), "EFI/Linux") == ()
+
+
+def test_names_behind_the_end_of_a_folder_are_emptied_and_nothing_else_changes() -> None:
+    data = bytearray(with_long_names(torn=True))
+    before = read_volume(InMemory(bytes(data))).folder("EFI/Linux")
+    writes = writes_to_end(read_volume(InMemory(bytes(data))), "EFI/Linux")
+    assert writes
+    for each in writes:
+        data[each.offset : each.offset + len(each.data)] = each.data
+    after = read_volume(InMemory(bytes(data)))
+    assert after.folder("EFI/Linux") == before
+    assert writes_to_end(after, "EFI/Linux") == ()
+
+
+def test_a_folder_that_is_not_there_has_no_end() -> None:
+    assert writes_to_end(read_volume(InMemory(VOLUME)), "EFI/none") == ()

@@ -59,13 +59,27 @@ class Volume:
 
     def folder(self, path: str) -> tuple[Name, ...]:
         """The names in a folder, by path from the root, in their order on the disk; none when it is not there."""
+        first = self._first_of(path)
+        return tuple(each for each in self.names_in(first) if each.name not in {".", ".."}) if first else ()
+
+    def behind_end(self, path: str) -> tuple[int, ...]:
+        """The places of rows that stand behind the end of a folder and are not empty.
+
+        Firmware stops at the end, the kernel does not: it would find names there, and put new ones behind them.
+        """
+        first = self._first_of(path)
+        rows = list(self._rows(first)) if first else []
+        end = next((index for index, (row, _) in enumerate(rows) if row[0] == 0), len(rows))
+        return tuple(at for row, at in rows[end:] if row[0] != 0)
+
+    def _first_of(self, path: str) -> int | None:
         at = self.root
         for part in filter(None, path.split("/")):
             found = [each for each in self.names_in(at) if each.folder and each.name.lower() == part.lower()]
             if not found:
-                return ()
+                return None
             at = found[0].first
-        return tuple(each for each in self.names_in(at) if each.name not in {".", ".."})
+        return at
 
     def chain(self, first: int) -> tuple[int, ...]:
         """The clusters from `first` to the end."""

@@ -1,4 +1,4 @@
-"""Clusters of a FAT32 volume that are taken and that no name leads to: what a power cut may leave of any change.
+"""What a power cut may leave of any change on a FAT32 volume: clusters that no name leads to, and names behind the end.
 
 Nothing on a node looks for them but this; after enough cuts the ESP would be full. (Microsoft, FAT32 File System
 Specification 1.03: entries of 32 bits of which 28 count, 0 is free, 0x0FFFFFF7 is bad; the free count of FSInfo may be
@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from bedplate.model.reading import ReadAt
-from bedplate.wire.fat import BadVolume, Volume
+from bedplate.wire.fat import ROW, BadVolume, Volume
 from bedplate.wire.gpt import SECTOR, Write
 
 BAD = 0x0FFFFFF7
@@ -39,6 +39,14 @@ def writes_to_free(volume: Volume, clusters: Iterable[int]) -> tuple[Write, ...]
     if wanted and volume.info_at:
         writes.append(_patched(volume.device, volume.info_at, {FREE_COUNT: UNKNOWN}))
     return tuple(writes)
+
+
+def writes_to_end(volume: Volume, path: str) -> tuple[Write, ...]:
+    """What empties the rows behind the end of a folder: whole sectors, of which any may come about alone."""
+    changes: dict[int, dict[int, bytes]] = {}
+    for place in volume.behind_end(path):
+        changes.setdefault(place // SECTOR * SECTOR, {})[place % SECTOR] = bytes(ROW)
+    return tuple(_patched(volume.device, sector, within) for sector, within in changes.items())
 
 
 def _reached(volume: Volume) -> Iterator[int]:

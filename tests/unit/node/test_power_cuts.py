@@ -165,6 +165,17 @@ def test_cuts_while_going_on_after_cuts(data: st.DataObject, name: str) -> None:
         require_boot(bytes(run(case, disk).medium.data), case)
 
 
+def test_names_that_cuts_left_behind_the_end_of_the_folder_are_in_nobodys_way() -> None:
+    """Of two cuts while a name was written over several sectors, each kept the later ones."""
+    case = CASES["bless"]
+    disk = disk_of(case)
+    for kept in ({3}, {4, 9}):
+        written = epochs(run(case, disk).medium.events)[0]
+        disk = after(disk, [each for n, each in enumerate(written) if n in kept])
+        require_boot(disk, case)
+    assert require_boot(bytes(run(case, disk).medium.data), case) == case.then.name
+
+
 def flawed(step: Callable[[Slots, FakeDisks], None]) -> list[str]:
     """What would be wrong after a cut somewhere in a step that somebody might take instead."""
     start = disk_of(CASES["update"])

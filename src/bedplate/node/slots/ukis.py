@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bedplate.host.disks import Disks
@@ -10,8 +10,8 @@ from bedplate.model.errors import OurError
 from bedplate.node.slots import esp
 from bedplate.node.slots.loader import Entry, choice, file_name
 from bedplate.wire.fat import BadVolume
-from bedplate.wire.fat_space import lost_clusters, writes_to_free
-from bedplate.wire.gpt import Slice
+from bedplate.wire.fat_space import lost_clusters, writes_to_end, writes_to_free
+from bedplate.wire.gpt import Slice, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +51,13 @@ class Ukis:
         self.arm(file)
 
     def remove(self, keep: str, files: Collection[str]) -> None:
-        """Remove files; a name whose clusters are another's too goes alone, and they stay."""
+        """Remove files; a name whose clusters are another's too goes alone, and they stay.
+
+        What cuts left behind the end of the folder goes first: the kernel would take it for files.
+        """
+        self._write(writes_to_end(self.inventory().volume, esp.FOLDER))
         found = self.inventory()
-        drop = found.writes_without(found.named(keep), among=files)
-        if drop:
-            with self.disks.partition(self.part, exclusive=True) as device:
-                for each in drop:
-                    device.write_at(each.offset, each.data)
-                    device.flush()
+        self._write(found.writes_without(found.named(keep), among=files))
         rest = [each.name for each in self.inventory().names if each.name in files]
         if rest:
             with self.disks.esp(self.part) as mounted:
@@ -73,11 +72,7 @@ class Ukis:
                 writes = writes_to_free(volume, lost_clusters(volume))
             except BadVolume:
                 return
-        if writes:
-            with self.disks.partition(self.part, exclusive=True) as device:
-                for each in writes:
-                    device.write_at(each.offset, each.data)
-                device.flush()
+        self._write(writes)
 
     def arm(self, file: str) -> None:
         """Last look from outside the kernel's FAT driver, then the write that counts."""
@@ -87,3 +82,11 @@ class Ukis:
                 esp.arm(mounted, file)
             return
         raise esp.damaged(f"{file} shares clusters with another file, or lacks some.")
+
+    def _write(self, writes: Sequence[Write]) -> None:
+        """One sector after another, past the kernel's driver."""
+        if writes:
+            with self.disks.partition(self.part, exclusive=True) as device:
+                for each in writes:
+                    device.write_at(each.offset, each.data)
+                    device.flush()
