@@ -7,9 +7,10 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bedplate.node.slots.loader import in_order
+from bedplate.node.update.states import State
 from bedplate.testing.node import FIRST, Behaviour, FakeNode, PowerCut
 from bedplate.wire.desired import Wish
 
@@ -57,8 +58,11 @@ class Node(RuleBasedStateMachine):
     def ask_for(self, version: str) -> None:
         self.node.source.wish = Wish(version=version, asked=self._new())
 
-    @rule()
-    def ask_to_go_back(self) -> None:
+    @rule(rotten=st.booleans())
+    def ask_to_go_back(self, *, rotten: bool) -> None:
+        """Where to go back to may have been lost, and nobody knows before it is looked at."""
+        if rotten and self.can_rot():
+            self.node.slots.rot()
         self.node.source.wish = Wish(rollback=True, asked=self._new())
 
     @rule(pinned=st.booleans())
@@ -86,11 +90,6 @@ class Node(RuleBasedStateMachine):
     @rule(failing=st.booleans())
     def the_other_slot_has_read_errors(self, *, failing: bool) -> None:
         self.node.slots.failing = failing
-
-    @precondition(lambda self: self.can_rot())
-    @rule()
-    def the_other_slot_rots(self) -> None:
-        self.node.slots.rot()
 
     def can_rot(self) -> bool:
         """Not while the running version is on trial, or about to leave: then two have to fail for nothing to work."""
@@ -128,12 +127,14 @@ class Node(RuleBasedStateMachine):
 
     @rule()
     def once_all_is_well_a_version_that_works_is_reached(self) -> None:
+        """Without a boot, which gets out of most: only what was judged not to work has to be left by one."""
         node = self.node
         node.releases.away = node.full = node.slots.failing = node.slots.damaged = self.gate.closed = False
         node.releases.withdrawn.clear()
         node.slots.cut_in = -1
         node.source.wish = Wish(version=SOUND, asked=self._new())
-        node.cut_power()
+        if node.memory.state is State.FAILED:
+            node.cut_power()
         node.run()
         assert node.version == SOUND, node.said[-5:]
         assert node.memory.resting
