@@ -44,14 +44,6 @@ def test_a_node_becomes_the_next_version_by_deltas(lab: UpdateLab) -> None:
     assert [line.split(": ", 1)[1].split()[0] for line in lab.ways(version).splitlines()] == ["delta", "delta"]
 
 
-def test_a_kernel_is_packed_again_apart_and_boots(lab: UpdateLab) -> None:
-    before = lab.runs()
-    version = lab.repository.publish(lab.image(4), Against(before, lab.image(2), kernel=True))
-    lab.update(version)
-    assert lab.runs() == version
-    assert re.search(r"UKI is installed with its tries: delta payload of \d+ bytes, made apart", lab.ways(version))
-
-
 def test_a_version_that_is_not_healthy_is_left_with_its_reason_and_stays_left(lab: UpdateLab) -> None:
     before = lab.runs()
     sick = lab.publish(5, SICK)
