@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from bedplate.host.disks import BlockDevice
@@ -41,24 +41,30 @@ class Medium:
 
 
 class FakeDevice:
-    """Implements `bedplate.host.disks.BlockDevice` on a stretch of a medium."""
+    """Implements `bedplate.host.disks.BlockDevice` on a stretch of a medium. Closed, it is of no use to anybody."""
 
     def __init__(self, medium: Medium, start: int, size: int) -> None:
         self._medium = medium
         self._start = start
         self._size = size
+        self._open = True
+
+    def close(self) -> None:
+        self._open = False
 
     @property
     def size(self) -> int:
         return self._size
 
     def read_at(self, offset: int, size: int) -> bytes:
+        self._require_open()
         place, end = self._start + offset, self._start + min(offset + size, self._size)
         if any(place < bad.stop and bad.start < end for bad in self._medium.failing):
             raise MachineError(f"The disk cannot be read at {offset}.", details="[Errno 5] Input/output error")
         return bytes(self._medium.data[place : max(end, place)])
 
     def write_at(self, offset: int, data: bytes) -> None:
+        self._require_open()
         if offset + len(data) > self._size:
             raise MachineError(f"The disk ends at {self._size}, and {offset + len(data)} was to be written.")
         place = self._start + offset
@@ -69,7 +75,12 @@ class FakeDevice:
             self._medium.events.append(Written(at, bytes(self._medium.data[at : at + SECTOR])))
 
     def flush(self) -> None:
+        self._require_open()
         self._medium.events.append(Flushed())
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise ValueError("This device was closed.")
 
 
 class FakeDisks:
@@ -81,21 +92,24 @@ class FakeDisks:
 
     @contextmanager
     def disk(self) -> Iterator[BlockDevice]:
-        yield FakeDevice(self.medium, 0, len(self.medium.data))
+        with closing(FakeDevice(self.medium, 0, len(self.medium.data))) as device:
+            yield device
 
     @contextmanager
     def partition(self, part: Slice, *, exclusive: bool = False) -> Iterator[BlockDevice]:
         if exclusive and part.label in self.in_use:
             raise MachineError(f"{part.label} cannot be opened.", details="[Errno 16] Device or resource busy")
-        yield FakeDevice(self.medium, part.start, part.size)
+        with closing(FakeDevice(self.medium, part.start, part.size)) as device:
+            yield device
 
     @contextmanager
     def esp(self, part: Slice) -> Iterator[FatEsp]:
-        mounted = FatEsp(FakeDevice(self.medium, part.start, part.size))
-        try:
-            yield mounted
-        finally:
-            mounted.unmount()
+        with closing(FakeDevice(self.medium, part.start, part.size)) as device:
+            mounted = FatEsp(device)
+            try:
+                yield mounted
+            finally:
+                mounted.unmount()
 
 
 SUBSETS = 12

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bedplate.host.disks import Disks
@@ -22,9 +23,9 @@ class Ukis:
     part: Slice
 
     def inventory(self) -> esp.Inventory:
-        """What is there, past the kernel's cache."""
-        with self.disks.partition(self.part) as device:
-            return esp.look(device)
+        """What is there, past the kernel's cache: names and entries alone, for the disk is closed again."""
+        with self._open() as found:
+            return found
 
     def prefer(self, root_hash: str) -> None:
         """Set what runs back to a name that the loader takes last, if it would choose that before `root_hash`."""
@@ -55,9 +56,12 @@ class Ukis:
 
         What cuts left behind the end of the folder goes first: the kernel would take it for files.
         """
-        self._write(writes_to_end(self.inventory().volume, esp.FOLDER))
-        found = self.inventory()
-        self._write(found.writes_without(found.named(keep), among=files))
+        with self._open() as found:
+            behind = writes_to_end(found.volume, esp.FOLDER)
+        self._write(behind)
+        with self._open() as found:
+            shared = found.writes_without(found.named(keep), among=files)
+        self._write(shared)
         rest = [each.name for each in self.inventory().names if each.name in files]
         if rest:
             with self.disks.esp(self.part) as mounted:
@@ -66,22 +70,28 @@ class Ukis:
 
     def reclaim(self) -> None:
         """Give back clusters that no name leads to; where a folder cannot be followed none: nobody can tell."""
-        with self.disks.partition(self.part) as device:
-            volume = esp.look(device).volume
+        with self._open() as found:
             try:
-                writes = writes_to_free(volume, lost_clusters(volume))
+                writes = writes_to_free(found.volume, lost_clusters(found.volume))
             except BadVolume:
                 return
         self._write(writes)
 
     def arm(self, file: str) -> None:
         """Last look from outside the kernel's FAT driver, then the write that counts."""
-        found = self.inventory()
-        if any(each.name == file for each in found.names) and found.is_whole(file):
+        with self._open() as found:
+            whole = any(each.name == file for each in found.names) and found.is_whole(file)
+        if whole:
             with self.disks.esp(self.part) as mounted:
                 esp.arm(mounted, file)
             return
         raise esp.damaged(f"{file} shares clusters with another file, or lacks some.")
+
+    @contextmanager
+    def _open(self) -> Iterator[esp.Inventory]:
+        """What is there, whose volume can be read for as long as the block lasts."""
+        with self.disks.partition(self.part) as device:
+            yield esp.look(device)
 
     def _write(self, writes: Sequence[Write]) -> None:
         """One sector after another, past the kernel's driver."""
