@@ -82,14 +82,14 @@ def device(path: Path) -> AbstractContextManager[SystemDevice]:
     return closing(SystemDevice(path))
 
 
-def payloads(cache: Path, folder: Path, new: Path, *older: Path) -> None:
-    """Make the payloads of a release as `bedplate release publish` does; `cache` keeps them, `folder` gets them."""
+def payloads(part: Path, cache: Path, folder: Path, new: Path, *older: Path) -> None:
+    """Make the payloads of a part as `bedplate release publish` does; `cache` keeps them, `folder` gets them."""
     version = read_manifest(new).version
     before = [Older(read_manifest(each).version, parts_of(each)) for each in older]
     with report().step("Payloads") as step:
         maker = PayloadMaker(cache, new / USR, before, step)
-        for name, source in parts_of(new).items():
-            maker.payloads(name, source, folder, version)
+        name = PartName(part.name)
+        maker.payloads(name, parts_of(new)[name], folder, version)
 
 
 def parts_of(image: Path) -> Mapping[PartName, Path]:

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bedplate.cli.context import places, report
-from bedplate.cli.release_payloads import WORKERS
+from bedplate.cli.release_payloads import AT_ONCE
 from bedplate.host.run import SystemRunner
 from bench import on_node
-from bench.cost import Cost
+from bench.cost import NOTHING, Cost
 from bench.deltas import OURS, OURS_AGAIN, Hop, Way, into_slot, own, smallest_of_others, table
 from bench.figures import Figure, at_most, told
 from bench.pairs import KERNEL, Series, have_series
@@ -58,11 +58,13 @@ def _of_release(series: Series, scratch: Path) -> Iterator[Figure]:
     """All deltas of a release; full payloads are there before."""
     cache, folder = scratch / "payloads", scratch / "release"
     folder.mkdir()
-    runner, older = SystemRunner(), [image.folder for image in series.older]
-    with report().step("Full payloads"):
-        own(runner, "payloads", cache, folder, series.new.folder)
-    with report().step(f"Deltas against the last {len(older)}"):
-        cost = own(runner, "payloads", cache, folder, series.new.folder, *older)
-    yield at_most(f"all deltas against the last {len(older)} releases", cost.wall / 60, "min", 10)
-    yield told("  processor", cost.cpu / 60, "CPU min")
-    yield at_most("  memory, at most", WORKERS * cost.memory / 1e9, "GB", 3)
+    runner, older, whole, most = SystemRunner(), [image.folder for image in series.older], NOTHING, 0
+    for part, at_once in AT_ONCE.items():
+        with report().step(f"Full payload of {part}"):
+            own(runner, "payloads", Path(part), cache, folder, series.new.folder)
+        with report().step(f"Deltas of {part} against the last {len(older)}"):
+            cost = own(runner, "payloads", Path(part), cache, folder, series.new.folder, *older)
+        whole, most = whole + cost, max(most, at_once * cost.memory)
+    yield at_most(f"all deltas against the last {len(older)} releases", whole.wall / 60, "min", 10)
+    yield told("  processor", whole.cpu / 60, "CPU min")
+    yield at_most("  memory, at most", most / 1e9, "GB", 3)

@@ -16,6 +16,7 @@ from bedplate.model.reading import InMemory
 from bedplate.node.slots.verity import make_tree
 from bedplate.release.payload.parts import describe_part
 from bedplate.testing.packed_uki import archive, uki
+from bedplate.wire.release import PartName
 from bench.own import UKI, USR
 
 ROOT = Path(__file__).parents[2]
@@ -90,9 +91,10 @@ def test_all_payloads_of_a_release_are_made_and_those_that_are_there_are_not_mad
     old, new = images
     cache, folder = tmp_path / "cache", tmp_path / "release"
     folder.mkdir()
-    own("payloads", cache, folder, new)
+    for part in PartName:
+        own("payloads", Path(part), cache, folder, new)
     assert {path.name for path in folder.iterdir()} == {"usr.zst", "uki.zst"}
     full = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
-    own("payloads", cache, folder, new, old)
+    own("payloads", Path(PartName.USR), cache, folder, new, old)
     assert "usr.from-Bedplate-1.37-amd64-202611.20.0.delta" in {path.name for path in folder.iterdir()}
     assert {path: path.stat().st_mtime_ns for path in full} == full

@@ -32,8 +32,10 @@ PACKED, DESCRIBED = "payload", "payload.json"
 DELTAS = 4
 REPACK = ".repack"
 """In the names of deltas whose kernel is packed again."""
-WORKERS = 2
-"""Deltas made at once, at most: each needs some 760 MB for /usr, and for a UKI 350 MB, or 1.3 GB with its kernel."""
+AT_ONCE = {PartName.USR: 1, PartName.UKI: 2}
+"""Deltas of a part made at once, at most. One of /usr takes up to 2.3 GB, which is eighteen bytes for each of the
+largest file that changed, the kubelet; one of a UKI 350 MB, or 1.3 GB with its kernel.
+"""
 PIECE_BYTES = 1 << 20
 Make = Callable[[Path], Payload]
 Kept = tuple[Path, Payload]
@@ -62,7 +64,7 @@ class PayloadMaker:
     def payloads(self, name: PartName, source: Path, folder: Path, version: str) -> Sequence[Payload]:
         self.step.note(f"{name}, full")
         whole = file_sha256(source)[:32]
-        (full,) = self._kept({f"{name}-{whole}-{LEVEL}": partial(make_full, source, part=name, path="")})
+        (full,) = self._kept({f"{name}-{whole}-{LEVEL}": partial(make_full, source, part=name, path="")}, at_once=1)
         makes: dict[str, Make] = {}
         names = {}
         for old in self.older:
@@ -71,7 +73,7 @@ class PayloadMaker:
                 key = f"{name}-{file_sha256(old.parts[name])[:32]}-{whole}-{MAGIC.decode()}{ending.replace('.', '-')}"
                 makes[key], names[key] = make, f"{name}.from-{old.version}{ending}.delta"
         self.step.note(f"{name}, {len(makes)} deltas" if makes else f"{name}, full")
-        worth = self._worth(full[1], dict(zip(names.values(), self._kept(makes), strict=True)))
+        worth = self._worth(full[1], dict(zip(names.values(), self._kept(makes, at_once=AT_ONCE[name]), strict=True)))
         return [_placed(kept, folder, file, version) for file, kept in {f"{name}.zst": full, **worth}.items()]
 
     def _deltas(self, name: PartName, new: Path, old: Older) -> Mapping[str, Make]:
@@ -101,13 +103,13 @@ class PayloadMaker:
             self.step.note(f"{file} is left out: {why_not}")
         return bool(why_not)
 
-    def _kept(self, makes: Mapping[str, Make]) -> Sequence[Kept]:
-        """What the cache has by these keys, made where it lacks it; several at once, each in a process of its own."""
+    def _kept(self, makes: Mapping[str, Make], *, at_once: int) -> Sequence[Kept]:
+        """What the cache has by these keys, made where it lacks it, so many at once, each in a process of its own."""
         missing = [key for key in makes if not (self.cache / key).is_dir()]
         if len(missing) == 1:
             _make(self.cache / missing[0], makes[missing[0]])
         elif missing:
-            with ProcessPoolExecutor(min(WORKERS, len(os.sched_getaffinity(0)))) as pool:
+            with ProcessPoolExecutor(min(at_once, len(os.sched_getaffinity(0)))) as pool:
                 list(pool.map(_make, [self.cache / key for key in missing], [makes[key] for key in missing]))
         return [_read(self.cache / key) for key in makes]
 
