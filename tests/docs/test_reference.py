@@ -9,9 +9,11 @@ import pytest
 
 from bedplate.cli.main import INTERRUPTED, PIPE_CLOSED
 from bedplate.cli.reference import WIDTH, pages, render
+from bedplate.host.run import SystemRunner
 from bedplate.model.errors import BedplateError, MachineError, OurError, PeerError, UserError
 
-REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
 
 
 def codes() -> list[str]:
@@ -45,3 +47,8 @@ def test_every_kind_of_error_has_its_exit_code_there(kind: type[BedplateError]) 
 @pytest.mark.parametrize("code", [0, INTERRUPTED, PIPE_CLOSED])
 def test_the_other_exit_codes_are_there(code: int) -> None:
     assert any(str(code) in row.split("|")[1].replace(",", " ").split() for row in codes())
+
+
+def test_the_help_of_the_one_script_fits_too() -> None:
+    said = SystemRunner().run([ROOT / "dev", "help"]).text
+    assert [line for line in said.splitlines() if len(line) > WIDTH] == []

@@ -20,7 +20,7 @@ from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.order import ClusterOrder
 from bedplate.local.pki import ensure_pki
 from bedplate.local.pools.plan import Deed, MachineAction
-from bedplate.local.pools.reconcile import nothing, reconcile, summary
+from bedplate.local.pools.reconcile import nothing, plan_safely, reconcile, summary
 from bedplate.local.pools.store import read_pools, remove_pool, replace_pool, write_pool
 from bedplate.local.pools.token import GOOD_FOR
 from bedplate.model.errors import MachineError, PeerError, UserError
@@ -93,7 +93,7 @@ class Stage:
             accelerator=Accelerator.TCG,
         )
         pki = ensure_pki(folder / "pki", self.clock)
-        self.cluster = InMemory(folder, order, OpenCell(folder, {}), own_plane(folder, order, pki), self.nodes)
+        self.cluster = InMemory(folder, order, OpenCell(folder, {}), own_plane(folder, order.programs, pki), self.nodes)
 
     def reconcile(self, take_back: Callable[[], None] = nothing) -> tuple[MachineAction, ...]:
         return reconcile(
@@ -212,6 +212,27 @@ def test_when_a_node_cannot_be_drained_machines_and_pools_stay_as_they_were(stag
     assert (stage.names(), stage.nodes.deleted) == (["np-1", "np-2"], [])
     assert read_pools(stage.cluster.pools) == (POOL,)
     assert stage.report.outcomes()["Drain"] == "failed"
+
+
+def test_a_plan_with_a_drain_that_bare_pods_would_refuse_is_refused(stage: Stage) -> None:
+    write_pool(stage.cluster.pools, POOL)
+    stage.reconcile()
+    stage.nodes.pods = ({"metadata": {"name": "alone", "namespace": "default"}},)
+    fewer = [msgspec.structs.replace(POOL, count=1)]
+    with stage.cluster.api() as api, pytest.raises(UserError, match="would be lost") as caught:
+        plan_safely(fewer, stage.machines.list(), api)
+    assert caught.value.details == "np-2: default/alone: no controller would start it again"
+    assert stage.kubectl()[-1][0] == "apply"
+
+
+def test_bare_pods_on_a_node_that_is_not_drained_refuse_nothing(stage: Stage) -> None:
+    write_pool(stage.cluster.pools, POOL)
+    stage.reconcile()
+    stage.nodes.pods = ({"metadata": {"name": "alone", "namespace": "default"}},)
+    stage.nodes.silent.add("np-2")
+    with stage.cluster.api() as api:
+        plan = plan_safely([msgspec.structs.replace(POOL, count=1)], stage.machines.list(), api)
+    assert [action.deed for action in plan] == [Deed.DELETE, Deed.KEEP]
 
 
 def test_with_its_pool_every_machine_goes(stage: Stage) -> None:

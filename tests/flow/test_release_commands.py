@@ -80,10 +80,53 @@ def test_a_dry_run_prints_the_same_plan_without_keys_and_changes_nothing(desk: D
     publish(desk, OLDER)
     real = tuple(str(desk.folder / VERSION) if word == VERSION else word for word in words)
     before = desk.files()
-    planned = desk.says(*real, "--dry-run", keys=False)
+    planned = desk.says(*real, "--dry-run", "--output=json", keys=False)
     assert desk.files() == before
-    assert planned == desk.says(*real)
+    assert planned == desk.says(*real, "--output=json")
     assert "Sign timestamp" in planned
+
+
+def test_what_was_done_is_not_told_as_what_would_be(desk: Desk) -> None:
+    assert desk.says("refresh", "--dry-run", keys=False).split()[:3] == ["Action", "Verb", "Reason"]
+    assert desk.says("refresh").split()[:2] == ["Done", "Reason"]
+
+
+def test_a_new_repository_says_where_its_keys_lie_and_what_comes_next(desk: Desk) -> None:
+    desk.repository = desk.folder / "other/repository"
+    assert f"Make 8 keys in {desk.folder}/other/keys" in desk.says("init", "--dry-run", keys=False)
+    assert desk.run("init", keys=False) == 0
+    told = " ".join(desk.capsys.readouterr().err.split())
+    assert f"Its keys lie in {desk.folder}/other/keys. Move root-*.pem away" in told
+    assert f"--trust {desk.repository}/metadata/1.root.json" in told
+    assert "bedplate release publish" in told
+
+
+def test_keys_that_are_there_are_said_to_be_used(desk: Desk) -> None:
+    desk.repository = desk.folder / "second"
+    assert f"Use the keys in {desk.keys}" in desk.says("init")
+
+
+def test_a_refreshed_repository_says_until_when_that_holds(desk: Desk) -> None:
+    assert desk.run("refresh") == 0
+    assert "Nodes accept it until" in desk.capsys.readouterr().err
+
+
+def test_a_published_version_says_how_nodes_come_to_it(desk: Desk) -> None:
+    assert desk.run("publish", str(desk.folder / VERSION)) == 0
+    where = f"--repository {desk.repository} --keys {desk.keys}"
+    assert f"bedplate release promote {VERSION} {STABLE} {where}\n" in desk.capsys.readouterr().err
+
+
+def test_an_exchange_says_where_the_new_key_is_and_what_to_do_with_the_old(desk: Desk) -> None:
+    assert desk.run("rotate", "timestamp") == 0
+    told = desk.capsys.readouterr().err
+    assert f"The new key of timestamp is {desk.keys}/timestamp-2.pem" in told
+    assert f"The old one, {desk.keys}/timestamp-1.pem, signs nothing any more: destroy it." in told
+
+
+def test_a_key_that_is_only_added_leaves_no_old_one(desk: Desk) -> None:
+    assert desk.run("rotate", "timestamp", "--keep") == 0
+    assert "old one" not in desk.capsys.readouterr().err
 
 
 def test_a_change_that_is_none_says_so(desk: Desk) -> None:
@@ -166,9 +209,9 @@ def test_a_bundle_holds_what_a_channel_points_to(desk: Desk) -> None:
     publish(desk, VERSION)
     desk.says("promote", VERSION, STABLE)
     file = desk.folder / "bundle.zip"
-    planned = desk.says("bundle", STABLE, "--file", str(file), "--dry-run", keys=False)
+    planned = desk.says("bundle", STABLE, "--file", str(file), "--dry-run", "--output=json", keys=False)
     assert not file.exists()
-    assert planned == desk.says("bundle", STABLE, "--file", str(file))
+    assert planned == desk.says("bundle", STABLE, "--file", str(file), "--output=json")
     assert f"holds {VERSION} until" in planned
     assert file.stat().st_size > 18_000
 

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from bedplate.cli.components import CHECKOUT, RootOption
-from bedplate.cli.context import places, progress_console, report
+from bedplate.cli.context import places, report, say
 from bedplate.cli.image import recipe_version
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.cli.sections import size
@@ -62,7 +62,7 @@ def list_cache(
     emit(rows(plan, SystemClock().now()), output=output, columns=COLUMNS | {"Then": "then"})
     going = sum(each.entry.size for each in plan if not each.stays)
     whole = sum(each.entry.size for each in plan)
-    progress_console().print(f"{size(whole)} in all, of which `bedplate cache prune` frees {size(going)}.")
+    say(f"{size(whole)} in all, of which `bedplate cache prune` frees {size(going)}.")
 
 
 @app.command()
@@ -89,7 +89,7 @@ def prune(
             remove(going, report())
     emit(rows(going, SystemClock().now()), output=output, columns=COLUMNS)
     freed = size(sum(verdict.entry.size for verdict in going))
-    progress_console().print(f"{freed} {'would be' if dry_run else 'are'} free again.")
+    say(f"{freed} {'would be' if dry_run else 'are'} free again.")
 
 
 def chosen(names: Collection[str] | None) -> Collection[Kind]:

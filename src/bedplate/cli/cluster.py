@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
+from bedplate.cli.cluster_options import (
+    AgentSettingsOption,
+    ApiPortOption,
+    KubeconfigOption,
+    NodesOption,
+    RegistryPortOption,
+    ReleasesOption,
+)
 from bedplate.cli.components import CHECKOUT, RootOption
-from bedplate.cli.context import progress_console, report
-from bedplate.cli.local import changing, cluster_folder, make_order, ports_for, preflight
-from bedplate.cli.output import OutputFormat, OutputOption, emit
+from bedplate.cli.context import report, say
+from bedplate.cli.local import Wanted, changing, cluster_folder, make_order, ports_for, preflight
+from bedplate.cli.output import OutputFormat, OutputOption, emit, room
 from bedplate.cli.planning import plan_up, told
+from bedplate.cli.plans import DryRunOption, emit_plan
 from bedplate.host.clock import SystemClock
 from bedplate.host.files import write_atomically
 from bedplate.host.run import SystemRunner
 from bedplate.local.addons import fill, wait_for
 from bedplate.local.cell.client import find_cell
-from bedplate.local.cell.network import NUMBERS
 from bedplate.local.cluster import Cluster, addon_values, bring_up
 from bedplate.local.joined import kept_foreign
-from bedplate.local.order import API_PORT, REGISTRY_RELAY, ClusterOrder, kubeconfig_of, read_order
+from bedplate.local.order import ClusterOrder, kubeconfig_of, read_order
 from bedplate.local.pools.joining import leave
+from bedplate.local.pools.plan import first_pool, no_effect
 from bedplate.local.pools.reconcile import reconcile
 from bedplate.local.pools.store import read_pools, write_pool
-from bedplate.model.pools import NodePool, PoolMode
 
 app = typer.Typer(help="The local cluster.", no_args_is_help=True, rich_markup_mode=None)
-
-FIRST_POOL = "system"
-JOINED_POOL = "joined"
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -61,69 +68,13 @@ class Running(msgspec.Struct, frozen=True):
 @app.command()
 def up(
     *,
-    nodes: Annotated[
-        int,
-        typer.Option(
-            "--nodes",
-            metavar="COUNT",
-            min=0,
-            max=len(NUMBERS),
-            help="Nodes of the first pool, where there is none yet.",
-        ),
-    ] = 2,
-    api_port: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PORT",
-            min=1,
-            max=65535,
-            help="Port of this computer for the API server.",
-            show_default=f"as before, at first {API_PORT}",
-        ),
-    ] = None,
-    registry_port: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PORT",
-            min=1,
-            max=65535,
-            help="Port of this computer for the registry.",
-            show_default=f"as before, at first {REGISTRY_RELAY}",
-        ),
-    ] = None,
-    kubeconfig: Annotated[
-        Path | None,
-        typer.Option(
-            "--kubeconfig",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            resolve_path=True,
-            help="Start no control plane; the machines join the one that FILE names.",
-        ),
-    ] = None,
-    releases: Annotated[
-        Path | None,
-        typer.Option(
-            "--releases",
-            metavar="FOLDER",
-            exists=True,
-            file_okay=False,
-            resolve_path=True,
-            help="A release repository, from which new machines update.",
-        ),
-    ] = None,
-    agent_settings: Annotated[
-        Path | None,
-        typer.Option(
-            "--agent-settings",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="What new machines are told of updates, in TOML.",
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")] = False,
+    nodes: NodesOption = None,
+    api_port: ApiPortOption = None,
+    registry_port: RegistryPortOption = None,
+    kubeconfig: KubeconfigOption = None,
+    releases: ReleasesOption = None,
+    agent_settings: AgentSettingsOption = None,
+    dry_run: DryRunOption = False,
     root: RootOption = CHECKOUT,
     output: OutputOption = OutputFormat.table,
 ) -> None:
@@ -131,25 +82,18 @@ def up(
 
     A new one gets one pool of nodes. Builds what the cache lacks: some 20 minutes the first time on two cores.
     """
-    joining = kubeconfig is not None or kept_foreign(cluster_folder()) is not None
+    folder = cluster_folder()
+    joining = kubeconfig is not None or kept_foreign(folder) is not None
     ports = ports_for(api_port, registry_port)
     acceleration = preflight(*(ports[1:] if joining else ports))
-    steps = plan_up(root, cluster_folder(), nodes=nodes, acceleration=acceleration, joining=joining)
+    plan = partial(plan_up, root, folder, nodes=nodes, acceleration=acceleration, joining=joining, releases=releases)
     if dry_run:
-        emit(steps, output=output)
+        emit_plan(plan(), output=output)
         return
-    progress_console().print(told(steps), highlight=False, soft_wrap=True)
     with changing("bringing up the local cluster"), _told_what_runs_on():
-        order = make_order(
-            root,
-            acceleration.kind,
-            api_port=ports[0],
-            registry_port=ports[1],
-            kubeconfig=kubeconfig,
-            releases=releases,
-            agent=agent_settings,
-        )
-        cluster, machines = _bring_about(order, nodes)
+        say(told(plan(), width=room(sys.stderr)))
+        wanted = Wanted(acceleration.kind, ports, kubeconfig, releases, agent_settings)
+        cluster, machines = _bring_about(make_order(root, wanted), nodes)
     _say_what_next(cluster, machines)
 
 
@@ -160,28 +104,26 @@ def _told_what_runs_on() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if find_cell(cluster_folder() / "cell"):
-            progress_console().print("What was started runs on: ./dev up goes on with it, ./dev down stops it.")
+            say("What was started runs on: ./dev up goes on with it, ./dev down stops it.")
         raise
 
 
-def _bring_about(order: ClusterOrder, nodes: int) -> tuple[Cluster, Sequence[str]]:
+def _bring_about(order: ClusterOrder, nodes: int | None) -> tuple[Cluster, Sequence[str]]:
     """The cluster, and the names of its machines once their nodes are Ready and find Services."""
     runner, clock = SystemRunner(), SystemClock()
     cluster = bring_up(cluster_folder(), order, runner=runner, clock=clock, report=report())
-    if not read_pools(cluster.pools):
-        write_pool(cluster.pools, first_pool(cluster, nodes))
+    pools = read_pools(cluster.pools)
+    if not pools:
+        joined = order.foreign is not None
+        write_pool(cluster.pools, first_pool(order.image_version, order.kubernetes, count=nodes, joined=joined))
+    elif why := no_effect(pools, nodes):
+        say(f"{why}.")
     actions = reconcile(cluster, runner=runner, clock=clock, report=report())
     machines = [action.name for action in actions if action.stays]
     if machines and not order.foreign:
         with report().step("Services and names"):
             wait_for(cluster.kubectl(runner))
     return cluster, machines
-
-
-def first_pool(cluster: Cluster, count: int) -> NodePool:
-    if cluster.order.foreign:
-        return cluster.pool(JOINED_POOL, count=count)
-    return cluster.pool(FIRST_POOL, count=count, mode=PoolMode.SYSTEM if count else PoolMode.USER)
 
 
 def _say_what_next(cluster: Cluster, machines: Sequence[str]) -> None:
@@ -192,17 +134,15 @@ def _say_what_next(cluster: Cluster, machines: Sequence[str]) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(cluster.order.programs["kubectl"])
     demo = _demo(cluster)
-    console = f"  ./dev bedplate node console {machines[0]}\n" if machines else ""
-    progress_console().print(
+    console = f"  bedplate node console {machines[0]}\n" if machines else ""
+    say(
         f"\nThe cluster is up{' with nodes of ours' if cluster.order.foreign else ''}. Try:\n\n"
         f"  export KUBECONFIG={cluster.kubeconfig} PATH={shortcuts}:$PATH\n"
         "  kubectl get nodes -o wide\n"
         f"{demo}"
         f"{console}\n"
         "./dev tour shows what makes its nodes different; docs/tutorial/first-pool.md goes on from here.\n"
-        "./dev down stops it, ./dev down --all forgets it.",
-        highlight=False,
-        soft_wrap=True,
+        "./dev down stops it, ./dev down --all forgets it."
     )
 
 

@@ -10,12 +10,12 @@ import typer
 
 from bedplate.cli.context import places, report
 from bedplate.cli.output import OutputFormat, OutputOption, emit
+from bedplate.cli.plans import DryRunOption, emit_plan
 from bedplate.host.run import SystemRunner
 from bedplate.image.components.build import World, build_components, have_go, make_order, plan_order
 from bedplate.image.components.catalogue import Component, Role, Tool, choose, read_catalogue
 from bedplate.image.components.outdated import outdated as ask_what_is_outdated
 from bedplate.image.components.toolchain import read_toolchain
-from bedplate.model.plans import Verb
 
 app = typer.Typer(
     help="Programs built from source, such as the kubelet.",
@@ -43,15 +43,6 @@ class Built(msgspec.Struct, frozen=True):
     path: Path
 
 
-class Planned(msgspec.Struct, frozen=True):
-    """One step of a build: `seconds` is expected on two cores with nothing compiled before."""
-
-    action: str
-    verb: Verb
-    reason: str
-    seconds: float
-
-
 class Described(msgspec.Struct, frozen=True):
     """One tool as the catalogue has it."""
 
@@ -69,7 +60,7 @@ def build(
     names: NamesArgument = None,
     *,
     role: RoleOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")] = False,
+    dry_run: DryRunOption = False,
     verify: Annotated[bool, typer.Option("--verify", help="Read every program that was built before.")] = False,
     root: RootOption = CHECKOUT,
     output: OutputOption = OutputFormat.table,
@@ -82,9 +73,7 @@ def build(
     wanted = names or None
     if dry_run:
         order = make_order(wanted, root=root, places=places(), runner=SystemRunner(), role=role)
-        plan = plan_order(order, World.real().machine, thorough=verify)
-        steps = [Planned(each.name, each.verb, each.reason, each.seconds) for each in plan.actions]
-        emit(steps, output=output)
+        emit_plan(plan_order(order, World.real().machine, thorough=verify).actions, output=output)
         return
     programs = build_components(
         wanted, root=root, places=places(), runner=SystemRunner(), report=report(), role=role, thorough=verify

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,9 @@ from bedplate.cli.progress import ConsoleReport
 from bedplate.host.places import Places
 from bedplate.host.report import Report
 
+STARTED_AS = "BEDPLATE_COMMAND"
+"""Set by `./dev`, through which people start us from a checkout: there is no `bedplate` on their path then."""
+HINT = re.compile(r"(?<![\w./-])(?<!dev )bedplate(?= [a-z])")
 _environment: ContextVar[Mapping[str, str]] = ContextVar("environment", default=os.environ)
 
 
@@ -34,6 +38,21 @@ def places() -> Places:
 def environment() -> Mapping[str, str]:
     """Everything that the user's shell has set, for what is his own: it may hold secrets, and goes nowhere else."""
     return dict(_environment.get())
+
+
+def command() -> str:
+    """What the user types to start us."""
+    return _environment.get().get(STARTED_AS) or "bedplate"
+
+
+def typed(text: str) -> str:
+    """The text with each `bedplate …` in it as the user can type it; everybody writes hints without knowing how."""
+    return HINT.sub(lambda _: command(), text)
+
+
+def say(text: str) -> None:
+    """Tell people something that is no result: on standard error, each line as it is."""
+    progress_console().print(typed(text), highlight=False, soft_wrap=True)
 
 
 @cache

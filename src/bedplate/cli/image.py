@@ -13,6 +13,7 @@ from bedplate.cli.components import CHECKOUT, RootOption
 from bedplate.cli.context import environment, places, report
 from bedplate.cli.image_show import diff_images, inspect_image
 from bedplate.cli.output import OutputFormat, OutputOption, emit
+from bedplate.cli.plans import DryRunOption, emit_plan
 from bedplate.host.clock import SystemClock
 from bedplate.host.download import HttpDownloader
 from bedplate.host.run import SystemRunner
@@ -26,7 +27,7 @@ from bedplate.image.order import ImageOrder
 from bedplate.image.recipe import require_whole
 from bedplate.image.relock import relock
 from bedplate.model.errors import UserError
-from bedplate.model.plans import Verb
+from bedplate.model.plans import Action
 from bedplate.model.versions import SKU, ImageVersion, KubernetesMinor
 
 app = typer.Typer(help="The node image.", no_args_is_help=True, rich_markup_mode=None)
@@ -74,15 +75,6 @@ class BuiltImage(msgspec.Struct, frozen=True):
     disk: Path
 
 
-class PlannedStep(msgspec.Struct, frozen=True):
-    """One step of a build: `seconds` is expected on two cores with nothing built before."""
-
-    action: str
-    verb: Verb
-    reason: str
-    seconds: float
-
-
 @app.command()
 def build(
     *,
@@ -99,7 +91,7 @@ def build(
     keys: KeysOption = None,
     mirror: MirrorOption = None,
     trust: TrustOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")] = False,
+    dry_run: DryRunOption = False,
     root: RootOption = CHECKOUT,
     output: OutputOption = OutputFormat.table,
 ) -> None:
@@ -117,7 +109,7 @@ def build(
     if dry_run:
         if keys:
             own_signer(keys, environment())
-        emit(plan(root, version=chosen, keys=keys, debug=debug, trust=trust), output=output)
+        emit_plan(plan(root, version=chosen, keys=keys, debug=debug, trust=trust), output=output)
         return
     image = have_image(root, version=chosen, keys=keys, mirror=mirror, debug=debug, trust=trust)
     emit(BuiltImage(image.manifest.version, image.manifest.debug, image.disk), output=output)
@@ -198,7 +190,7 @@ def plan(
     debug: bool = False,
     trust: Path | None = None,
     role: Role | None = Role.IMAGE,
-) -> list[PlannedStep]:
+) -> tuple[Action, ...]:
     """What `have_image` would do, components of that role (all for `None`) first; nothing is changed."""
     require_whole(root / "os")
     components = make_order(None, root=root, places=places(), runner=SystemRunner(), role=role)
@@ -208,8 +200,7 @@ def plan(
     trusted = own_root(trust) if trust else known_root(places().state / "release")
     version = version or recipe_version(root)
     order = ImageOrder(root / "os", programs, version, mirror="", keys=keys, debug=debug, root=trusted)
-    steps += plan_image(order, places=places(), programs_there=there)
-    return [PlannedStep(step.name, step.verb, step.reason, step.seconds) for step in steps]
+    return (*steps, *plan_image(order, places=places(), programs_there=there))
 
 
 def recipe_version(root: Path) -> ImageVersion:

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
+from bedplate.cli.columns import Cells
 from bedplate.cli.components import CHECKOUT, RootOption
 from bedplate.cli.context import places
 from bedplate.cli.output import OutputFormat, OutputOption, emit
-from bedplate.cli.sections import Cells, paragraph, section, show, signed, size
+from bedplate.cli.sections import Section, paragraph, show, signed, size
 from bedplate.host.run import SystemRunner
 from bedplate.image.diff import Difference, ImageDiff, Kind, diff
 from bedplate.image.inspect import TENTHS, Inspection, Tenth, inspect
@@ -60,29 +61,29 @@ def diff_images(old: OldArgument, new: NewArgument, *, output: OutputOption = Ou
         show(diff_sections(found))
 
 
-def inspection_sections(found: Inspection) -> Iterator[str]:
+def inspection_sections(found: Inspection) -> Iterator[Section]:
     """The whole image, the largest questions first."""
-    yield section("Image", head(found))
-    yield section(
+    yield Section("Image", head(found))
+    yield Section(
         "Partitions",
         [(part.label, size(part.size), size(part.used)) for part in found.partitions],
         ("Label", "Size", "Used"),
     )
-    yield section("Signatures", signatures(found))
+    yield Section("Signatures", signatures(found))
     yield paragraph("Kernel command line", found.command_line)
-    yield f"Programs: {found.on_path} on PATH, {found.programs} in all of /usr\n\n"
+    yield Section(f"Programs: {found.on_path} on PATH, {found.programs} in all of /usr", None)
     yield from program_sections(found.executables)
-    yield section(
+    yield Section(
         "Units that a boot starts",
         [(target, unit) for target, units in found.units.items() for unit in units],
         ("By", "Unit"),
     )
-    yield section(
+    yield Section(
         f"Packages: {len(found.packages)}",
         [(each.name, size(each.size), each.version) for each in found.packages],
         ("Name", "In /usr", "Version"),
     )
-    yield section(
+    yield Section(
         f"What each tenth of /usr is spent on, {size(found.size // TENTHS)} each",
         [tenth_cells(each) for each in found.tenths],
     )
@@ -108,12 +109,12 @@ def signatures(found: Inspection) -> list[Cells]:
     ]
 
 
-def program_sections(programs: tuple[Executable, ...]) -> Iterator[str]:
+def program_sections(programs: tuple[Executable, ...]) -> Iterator[Section]:
     """One table for each folder, since the folder's name would take up half of every line."""
     ordered = sorted(programs, key=folder_of)
     for folder, inside in groupby(ordered, folder_of):
         cells = [(PurePosixPath(each.path).name, size_or_link(each), each.reason) for each in inside]
-        yield section(f"  /{folder}", cells)
+        yield Section(f"  /{folder}", cells)
 
 
 def folder_of(program: Executable) -> str:
@@ -133,7 +134,7 @@ def tenth_cells(tenth: Tenth) -> Cells:
     return (f"{tenth.tenth}", ", ".join(named))
 
 
-def diff_sections(found: ImageDiff) -> Iterator[str]:
+def diff_sections(found: ImageDiff) -> Iterator[Section]:
     """The summary, then what differs from the whole to the single file."""
     total = found.summary
     if total.same:
@@ -147,17 +148,17 @@ def diff_sections(found: ImageDiff) -> Iterator[str]:
     )
     yield differences("Facts", found.facts)
     packages = [(MARKS[row.kind], row.name, signed(row.grown), change(row)) for row in found.packages]
-    yield section("Packages", packages, ("", "Name", "In /usr", "Version"))
+    yield Section("Packages", packages, ("", "Name", "In /usr", "Version"))
     yield differences("Programs", found.executables)
     yield differences("Units", found.units)
     yield differences("Kernel command line", found.command_line)
     yield differences("Partitions", found.partitions)
     files = [(MARKS[each.kind], each.owner, signed(each.grown), each.path) for each in found.files]
-    yield section("Files", files, ("", "From", "Bytes", "Path"))
+    yield Section("Files", files, ("", "From", "Bytes", "Path"))
 
 
-def differences(title: str, rows: tuple[Difference, ...]) -> str:
-    return section(title, [(MARKS[row.kind], row.name, change(row)) for row in rows])
+def differences(title: str, rows: tuple[Difference, ...]) -> Section:
+    return Section(title, [(MARKS[row.kind], row.name, change(row)) for row in rows])
 
 
 def change(row: Difference) -> str:

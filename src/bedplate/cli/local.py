@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bedplate.cli.context import places, report
@@ -62,21 +63,23 @@ def preflight(*ports: int) -> Acceleration:
     return require(() if up else ports)
 
 
-def make_order(
-    root: Path,
-    accelerator: Accelerator,
-    *,
-    api_port: int,
-    registry_port: int,
-    kubeconfig: Path | None,
-    releases: Path | None = None,
-    agent: Path | None = None,
-) -> ClusterOrder:
-    """What the cluster of a checkout is made of, everything built where the cache lacks it.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a cluster is asked to have: ports of this computer (API server, registry), and files of the user's.
 
     `kubeconfig` names the control plane that its machines join, where that is not one of its own. `releases` is a
     release repository for its machines, `agent` a file with settings of their agent; those from before stay.
     """
+
+    accelerator: Accelerator
+    ports: tuple[int, int]
+    kubeconfig: Path | None = None
+    releases: Path | None = None
+    agent: Path | None = None
+
+
+def make_order(root: Path, wanted: Wanted) -> ClusterOrder:
+    """What the cluster of a checkout is made of, everything built where the cache lacks it."""
     runner = SystemRunner()
     programs = build_components(root=root, places=places(), runner=runner, report=report())
     image = image_of(root, programs)
@@ -92,10 +95,10 @@ def make_order(
         firmware=places().cache / "firmware",
         kubernetes=versions["kubernetes"],
         coredns=versions["coredns"].removeprefix("v"),
-        accelerator=accelerator,
-        api_port=api_port,
-        registry_port=registry_port,
-        releases=releases or kept_releases(cluster_folder()),
-        agent=agent.read_text() if agent else kept_agent(cluster_folder()),
+        accelerator=wanted.accelerator,
+        api_port=wanted.ports[0],
+        registry_port=wanted.ports[1],
+        releases=wanted.releases or kept_releases(cluster_folder()),
+        agent=wanted.agent.read_text() if wanted.agent else kept_agent(cluster_folder()),
     )
-    return with_control_plane(made, cluster_folder(), kubeconfig, runner)
+    return with_control_plane(made, cluster_folder(), wanted.kubeconfig, runner)

@@ -15,7 +15,7 @@ import typer
 from typer.main import get_command
 
 from bedplate.cli import cache, cluster, components, image, node, nodepool, preflight, release, tour
-from bedplate.cli.context import places, started_in
+from bedplate.cli.context import command, places, started_in, typed
 from bedplate.host.clock import SystemClock
 from bedplate.host.files import write_atomically
 from bedplate.model.errors import BedplateError, MachineError, OurError
@@ -35,6 +35,7 @@ THE_MACHINE_SAYS = {
 app = typer.Typer(
     name="bedplate",
     help="An immutable, self-updating node OS for Kubernetes node pools.",
+    context_settings={"help_option_names": ["--help", "-h"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -103,11 +104,19 @@ def _main(arguments: Sequence[str] | None, settings: Settings) -> int:
 
 def _run(arguments: Sequence[str] | None, settings: Settings) -> int:
     """The library ends every command with SystemExit; Ctrl-C is 130 there."""
+    words = _as_option(sys.argv[1:] if arguments is None else arguments)
+    # Help reads as its page in the reference, and a shell completes one word; errors name what was typed.
+    plain = any(word in {"--help", "-h"} or word.endswith("-completion") for word in words)
     try:
-        get_command(app).main(args=arguments, prog_name="bedplate", obj=settings)
+        get_command(app).main(args=words, prog_name="bedplate" if plain else command(), obj=settings)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def _as_option(words: Sequence[str]) -> list[str]:
+    """`help nodepool add` as `nodepool add --help`."""
+    return [*words[1:], "--help"] if words[:1] == ["help"] else list(words)
 
 
 def tell(problem: Exception, *, settings: Settings, file: TextIO, crash: Path | None) -> int:
@@ -131,14 +140,14 @@ def tell(problem: Exception, *, settings: Settings, file: TextIO, crash: Path | 
 
 
 def describe(error: BedplateError) -> str:
-    """A foreseen error as people read it: what, whose fault, facts, what to do."""
+    """A foreseen error as people read it: what, whose fault, facts, what to do, with commands as they type them."""
     parts = [f"Error: {error.brief}", f"  At fault: {error.fault}"]
     if error.details:
         parts += [f"  {line}".rstrip() for line in error.details.splitlines()]
     if error.resolution:
         first, *rest = error.resolution.splitlines()
         parts += [f"  What to do: {first}", *(f"    {line}" for line in rest)]
-    return "\n".join(parts) + "\n"
+    return typed("\n".join(parts)) + "\n"
 
 
 def _foreseen(problem: BaseException) -> list[BedplateError]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Annotated
@@ -12,12 +13,14 @@ import typer
 from bedplate.cli.context import report
 from bedplate.cli.local import changing, is_changing, the_cluster
 from bedplate.cli.output import OutputFormat, OutputOption, emit
+from bedplate.cli.plans import COLUMNS as PLAN_COLUMNS
+from bedplate.cli.plans import DryRunOption, PlannedStep
 from bedplate.host.clock import SystemClock
 from bedplate.host.run import SystemRunner
 from bedplate.local.cluster import Cluster
 from bedplate.local.pools.nodes import lost_nodes
-from bedplate.local.pools.plan import MachineAction
-from bedplate.local.pools.reconcile import plan_for, provider, reconcile
+from bedplate.local.pools.plan import Deed, MachineAction, step_of
+from bedplate.local.pools.reconcile import plan_safely, provider, reconcile
 from bedplate.local.pools.states import ShownPool, shown
 from bedplate.local.pools.store import find_pool, read_pools, remove_pool, replace_pool, write_pool
 from bedplate.model.errors import PeerError, UserError
@@ -27,7 +30,6 @@ app = typer.Typer(help="Pools of nodes.", no_args_is_help=True, rich_markup_mode
 
 NameOption = Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="The pool's name.")]
 CountOption = Annotated[int, typer.Option("--node-count", "-c", metavar="COUNT", help="How many nodes it has.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")]
 DRAIN_TIMEOUT = UpgradeSettings().drain_timeout_in_minutes
 DrainTimeoutOption = Annotated[
     int | None,
@@ -62,6 +64,15 @@ DETAILS = {
     "NodeSoakDurationInMinutes": "upgrade_settings.node_soak_duration_in_minutes",
     "UndrainableNodeBehavior": "upgrade_settings.undrainable_node_behavior",
 }
+
+
+class PlannedMachine(PlannedStep, frozen=True, kw_only=True):
+    """A step of a plan that is about one machine; `deed` is the action alone, for programs."""
+
+    deed: Deed
+    name: str
+    number: int
+    pool: str
 
 
 @app.command()
@@ -159,8 +170,11 @@ def delete(
         if dry_run:
             _print_plan(cluster, left, output)
             return
+        _planned(cluster, left)
         remove_pool(cluster.pools, name)
         _reconcile(cluster, _settings(gone, drain_timeout), lambda: write_pool(cluster.pools, gone))
+    if output is OutputFormat.table:
+        sys.stdout.write(f"Node pool {name} is gone.\n")
 
 
 @contextmanager
@@ -211,13 +225,26 @@ def _shown(cluster: Cluster, pools: Sequence[NodePool], *, changing: bool) -> li
 
 
 def _print_plan(cluster: Cluster, pools: list[NodePool], output: OutputFormat) -> None:
-    columns = {"Action": "deed", "Machine": "name", "Pool": "pool", "Reason": "reason"}
-    emit(_planned(cluster, pools), output=output, columns=columns)
+    emit([_shown_action(each) for each in _planned(cluster, pools)], output=output, columns=PLAN_COLUMNS)
+
+
+def _shown_action(action: MachineAction) -> PlannedMachine:
+    step = step_of(action)
+    return PlannedMachine(
+        action=step.name,
+        verb=step.verb,
+        reason=step.reason,
+        deed=action.deed,
+        name=action.name,
+        number=action.number,
+        pool=action.pool,
+    )
 
 
 def _planned(cluster: Cluster, pools: list[NodePool]) -> tuple[MachineAction, ...]:
+    """The plan. Raises `UserError` for what would be refused, be it a count or pods that would be lost."""
     with cluster.api() as api:
-        return plan_for(pools, provider(cluster, SystemRunner()).list(), api)
+        return plan_safely(pools, provider(cluster, SystemRunner()).list(), api)
 
 
 def _parts(texts: Sequence[str]) -> list[str]:

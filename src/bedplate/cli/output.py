@@ -5,6 +5,7 @@ Results go to standard output and nothing else does, so that `--output json` can
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,7 +15,11 @@ from typing import Annotated, Any, ClassVar, Protocol, TextIO, TypeAlias
 
 import msgspec
 import typer
-from rich.cells import cell_len
+
+from bedplate.cli.columns import align, fit
+from bedplate.cli.context import environment, typed
+
+USUAL_WIDTH = 80
 
 
 class OutputFormat(StrEnum):
@@ -51,8 +56,18 @@ def emit(
     `columns` maps a header to an attribute (dots reach inside); without it every field is a column.
     JSON holds whole values whatever the columns are.
     """
-    text = as_json(data) if output is OutputFormat.json else as_table(data, columns)
-    (file or sys.stdout).write(text)
+    file = file or sys.stdout
+    file.write(as_json(data) if output is OutputFormat.json else as_table(data, columns, width=room(file)))
+
+
+def room(file: TextIO) -> int | None:
+    """How wide lines may be: what COLUMNS says, else as wide as the terminal; None where `file` is none."""
+    said = environment().get("COLUMNS", "")
+    if said.isdecimal() and int(said):
+        return int(said)
+    if not file.isatty():
+        return None
+    return os.get_terminal_size(file.fileno()).columns or USUAL_WIDTH
 
 
 def as_json(data: Sequence[Row] | Row) -> str:
@@ -60,15 +75,23 @@ def as_json(data: Sequence[Row] | Row) -> str:
     return msgspec.json.format(encoded, indent=2).decode() + "\n"
 
 
-def as_table(data: Sequence[Row] | Row, columns: Mapping[str, str] | None = None) -> str:
-    """Columns two spaces apart, never cut: a terminal wraps, a pipe gets everything."""
-    if not isinstance(data, Sequence):
-        chosen = columns or _all_columns(data)
-        return align([(f"{head}:", cell(attrgetter(name)(data))) for head, name in chosen.items()])
+def as_table(data: Sequence[Row] | Row, columns: Mapping[str, str] | None = None, *, width: int | None = None) -> str:
+    """Columns two spaces apart, folded into `width` where there is one; nothing is ever cut off."""
+    many = isinstance(data, Sequence)
+    rows = _rows(data, columns) if isinstance(data, Sequence) else _fields(data, columns)
+    return align(fit(rows, width, heads=many) if width and rows else rows)
+
+
+def _fields(row: Row, columns: Mapping[str, str] | None) -> list[tuple[str, ...]]:
+    chosen = columns or _all_columns(row)
+    return [(f"{head}:", typed(cell(attrgetter(name)(row)))) for head, name in chosen.items()]
+
+
+def _rows(data: Sequence[Row], columns: Mapping[str, str] | None) -> list[tuple[str, ...]]:
     if not data:
-        return align([tuple(columns)]) if columns else ""
+        return [tuple(columns)] if columns else []
     chosen = columns or _all_columns(data[0])
-    return align([tuple(chosen), *(tuple(cell(attrgetter(n)(row)) for n in chosen.values()) for row in data)])
+    return [tuple(chosen), *(tuple(typed(cell(attrgetter(name)(row))) for name in chosen.values()) for row in data)]
 
 
 def cell(value: object) -> str:
@@ -104,13 +127,3 @@ def _all_columns(row: Row) -> dict[str, str]:
 def _heading(name: str) -> str:
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
-
-
-def align(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(cell_len(text) for text in column) for column in zip(*rows, strict=True)]
-    return "".join(_line(row, widths) for row in rows)
-
-
-def _line(row: tuple[str, ...], widths: Sequence[int]) -> str:
-    padded = (text + " " * (width - cell_len(text)) for text, width in zip(row, widths, strict=True))
-    return "  ".join(padded).rstrip() + "\n"

@@ -7,7 +7,7 @@ from textwrap import shorten
 
 import typer
 
-from bedplate.cli.context import places, progress_console, report
+from bedplate.cli.context import places, report, say
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.machine import SystemMachine
 from bedplate.host.run import SystemRunner
@@ -50,7 +50,5 @@ def require(ports: Collection[int]) -> Acceleration:
         step.note(f"machines run by {acceleration.kind.value.upper()}: {shorten(acceleration.reason, NOTE_CHARACTERS)}")
     for finding in findings:
         if finding.severity is Severity.WARNING and finding.about != "KVM":
-            progress_console().print(
-                f"  {finding.about}: {finding.message} {finding.advice}", highlight=False, soft_wrap=True
-            )
+            say(f"  {finding.about}: {finding.message} {finding.advice}")
     return acceleration

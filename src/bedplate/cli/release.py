@@ -12,22 +12,21 @@ from typing import Annotated
 import typer
 
 from bedplate.cli.components import CHECKOUT, RootOption
-from bedplate.cli.context import places, report
+from bedplate.cli.context import places, report, say
 from bedplate.cli.output import OutputFormat, OutputOption
+from bedplate.cli.plans import DryRunOption
 from bedplate.cli.release_carry import bundle, serve
 from bedplate.cli.release_image import Making, make_release, making_of
 from bedplate.cli.release_keys import rotate
 from bedplate.cli.release_options import (
     DeltasOption,
-    DryRunOption,
     KeysOption,
     MinimumOption,
     NotesOption,
+    Ordered,
     RepositoryOption,
     VersionArgument,
     change,
-    emit_plan,
-    key_folders,
     store_of,
 )
 from bedplate.cli.release_payloads import DELTAS
@@ -35,6 +34,8 @@ from bedplate.cli.release_show import list_releases, show, verify
 from bedplate.host.clock import SystemClock
 from bedplate.image.stock import find_image
 from bedplate.model.errors import UserError
+from bedplate.model.plans import Action, Verb
+from bedplate.model.versions import ImageVersion
 from bedplate.release.publish.changes import begin
 from bedplate.release.publish.changes import promote as promote_in
 from bedplate.release.publish.changes import publish as publish_in
@@ -43,8 +44,9 @@ from bedplate.release.publish.edit import carry_out
 from bedplate.release.publish.keys import FILE, Keyring, make_keys
 from bedplate.release.publish.prepared import is_prepared, read_prepared
 from bedplate.release.publish.renewal import refresh as refresh_in
+from bedplate.release.publish.roles import ROOT, RULES, TIMESTAMP
 from bedplate.release.publish.store import FolderStore
-from bedplate.release.trust.layout import TIMESTAMP_FILE
+from bedplate.release.trust.layout import TIMESTAMP_FILE, metadata_file
 
 app = typer.Typer(help="The repository that nodes get releases from.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -71,14 +73,30 @@ def init(
     store = store_of(repository)
     if store.read(TIMESTAMP_FILE) is not None:
         raise UserError(f"{store.folder} is a release repository already.")
-    (folder,) = key_folders([keys] if keys else None, repository)
-    if not (folder / FILE).exists() and not dry_run:
+    ordered = Ordered(repository, [keys] if keys else None, dry_run, output)
+    (folder,) = ordered.folders
+    first = plan_keys(folder)
+    if first.runs and not dry_run:
         make_keys(folder)
     keyring = Keyring([folder] if (folder / FILE).exists() else [])
     edit = begin(keyring, SystemClock().now())
     if not dry_run:
         carry_out(edit.seal(keyring), store)
-    emit_plan(edit.actions, output=output)
+    ordered.emit((first, *edit.actions))
+    if not dry_run:
+        say(
+            f"\nIts keys lie in {folder}. Move root-*.pem away from there, each to a place of its own:\n"
+            "they are needed to exchange keys, and once a year. Nodes trust the repository if their image was\n"
+            f"built with `bedplate image build --trust {store.folder / metadata_file(ROOT, 1)}`.\n"
+            f"Next, publish one: bedplate release publish{ordered.options}"
+        )
+
+
+def plan_keys(folder: Path) -> Action:
+    if (folder / FILE).exists():
+        return Action(f"Use the keys in {folder}", Verb.SKIP, f"{FILE} is there")
+    count = sum(rule.keys for rule in RULES.values())
+    return Action(f"Make {count} keys in {folder}", Verb.RUN, f"there is no {FILE}")
 
 
 @app.command()
@@ -129,13 +147,12 @@ def publish(
     making = partial(making_of, root, notes=notes, minimum=minimum)
     with prepared(what, store_of(repository), making, deltas=deltas) as folder:
         release, files = read_prepared(folder)
-        change(
-            lambda edit: publish_in(edit, release, files),
-            repository=repository,
-            keys=keys,
-            dry_run=dry_run,
-            output=output,
-        )
+        ordered = Ordered(repository, keys, dry_run, output)
+        done = change(lambda edit: publish_in(edit, release, files), ordered)
+    if done:
+        channel = f"{ImageVersion.parse(release.version).kubernetes}/stable"
+        command = f"bedplate release promote {release.version} {channel}{ordered.options}"
+        say(f"\nNodes take it once a channel points to it: {command}")
 
 
 @contextmanager
@@ -164,13 +181,8 @@ def promote(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Point a channel to a version. Channels move forward only."""
-    change(
-        lambda edit: promote_in(edit, channel, version, allow_rollback=allow_rollback),
-        repository=repository,
-        keys=keys,
-        dry_run=dry_run,
-        output=output,
-    )
+    ordered = Ordered(repository, keys, dry_run, output)
+    change(lambda edit: promote_in(edit, channel, version, allow_rollback=allow_rollback), ordered)
 
 
 @app.command()
@@ -184,13 +196,7 @@ def withdraw(
     output: OutputOption = OutputFormat.table,
 ) -> None:
     """Mark a version as not to be installed. Nodes refuse it."""
-    change(
-        lambda edit: withdraw_in(edit, version, reason),
-        repository=repository,
-        keys=keys,
-        dry_run=dry_run,
-        output=output,
-    )
+    change(lambda edit: withdraw_in(edit, version, reason), Ordered(repository, keys, dry_run, output))
 
 
 @app.command()
@@ -208,7 +214,10 @@ def refresh(
 
     Run it every day: nodes refuse a repository whose timestamp has expired.
     """
-    change(lambda edit: refresh_in(edit, roles or ()), repository=repository, keys=keys, dry_run=dry_run, output=output)
+    done = change(lambda edit: refresh_in(edit, roles or ()), Ordered(repository, keys, dry_run, output))
+    if done:
+        until = f"{done.expiry(TIMESTAMP):%Y-%m-%d %H:%M} UTC"
+        say(f"\nNodes accept it until {until}. Run this again before that, best every day.")
 
 
 app.command(name="list")(list_releases)

@@ -10,13 +10,12 @@ from typing import Annotated
 import typer
 
 from bedplate.cli.output import OutputFormat, OutputOption
+from bedplate.cli.plans import DryRunOption
 from bedplate.cli.release_options import (
-    DryRunOption,
     KeysOption,
+    Ordered,
     RepositoryOption,
-    emit_plan,
     in_turn,
-    key_folders,
     store_of,
 )
 from bedplate.host.clock import SystemClock
@@ -44,9 +43,10 @@ def bundle(
     Nodes check it as they check a server. It takes one version of the timestamp
     for itself, so the keys of snapshot and timestamp are needed.
     """
-    store = store_of(repository)
+    ordered = Ordered(repository, keys, dry_run, output)
+    store = ordered.store
     with in_turn(store, dry_run=dry_run):
-        keyring = Keyring([] if dry_run else key_folders(keys, repository))
+        keyring = Keyring([] if dry_run else ordered.folders)
         shown = read_shown(store)
         edit = Edit(shown, SystemClock().now(), keyring.days)
         versions = versions_of(shown, wanted)
@@ -55,7 +55,7 @@ def bundle(
         if not dry_run:
             make_bundle(edit, versions, until, keyring=keyring, store=store, file=file)
     last = Action(f"Write {file}", Verb.RUN, f"holds {', '.join(versions)} until {until:%Y-%m-%d}")
-    emit_plan((*edit.actions, last), output=output)
+    ordered.emit((*edit.actions, last))
 
 
 def versions_of(shown: Shown, wanted: list[str]) -> list[str]:

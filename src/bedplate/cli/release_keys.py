@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from securesystemslib.signer import CryptoSigner, Key
+from securesystemslib.signer import CryptoSigner
 
+from bedplate.cli.context import say
 from bedplate.cli.output import OutputFormat, OutputOption
+from bedplate.cli.plans import DryRunOption
 from bedplate.cli.release_options import (
-    DryRunOption,
     KeysOption,
+    Ordered,
     RepositoryOption,
     change,
-    key_folders,
     store_of,
 )
 from bedplate.host.clock import SystemClock
 from bedplate.model.errors import UserError
 from bedplate.release.publish.edit import Edit
-from bedplate.release.publish.keys import Keyring, make_key, name_key
+from bedplate.release.publish.keys import IN_A_FILE, HeldKey, Keyring, make_key, name_key, read_keys
 from bedplate.release.publish.rotation import holder_of
 from bedplate.release.publish.rotation import rotate as rotate_in
 from bedplate.release.publish.shown import read_shown
@@ -68,13 +70,30 @@ def rotate(
         # What is refused is refused before a key is made that nobody would use.
         shown, days = read_shown(store_of(repository)), Keyring([]).days
         rotate_in(Edit(shown, SystemClock().now(), days), role, add=stand_in, remove=removed, threshold=threshold)
-    folder = key_folders(keys, repository)[0]
-    added = stand_in if drop or dry_run else [new_key(folder, role, uri, public)]
+    ordered = Ordered(repository, keys, dry_run, output)
+    made = None if drop or dry_run else new_key(ordered.folders[0], role, uri, public)
+    added = [made.key()] if made else stand_in
 
     def exchange(edit: Edit) -> None:
         rotate_in(edit, role, add=added, remove=removed, threshold=threshold)
 
-    change(exchange, repository=repository, keys=keys, dry_run=dry_run, output=output)
+    if change(exchange, ordered):
+        say("\n" + "\n".join(what_became(ordered.folders, made, removed)))
+
+
+def what_became(folders: Sequence[Path], made: HeldKey | None, removed: Sequence[str]) -> Iterator[str]:
+    """Where the new key is, and what to do with each that was removed; `removed` are beginnings of ids."""
+    if made:
+        yield f"The new key of {made.role} is {place_of(folders[0], made)}, its id {made.keyid}."
+    for folder in folders:
+        for held in read_keys(folder).keys:
+            if any(held.keyid.startswith(each) for each in removed):
+                yield f"The old one, {place_of(folder, held)}, signs nothing any more: destroy it."
+
+
+def place_of(folder: Path, held: HeldKey) -> str:
+    """Where the private half is: a file, or the URI of what is none."""
+    return str(folder / held.uri.removeprefix(IN_A_FILE)) if held.uri.startswith(IN_A_FILE) else held.uri
 
 
 def only_key(repository: Path | None, role: str) -> list[str]:
@@ -89,5 +108,5 @@ def only_key(repository: Path | None, role: str) -> list[str]:
     return list(keyids)
 
 
-def new_key(folder: Path, role: str, uri: str | None, public: Path | None) -> Key:
-    return (name_key(folder, role, uri, public) if uri and public else make_key(folder, role)).key()
+def new_key(folder: Path, role: str, uri: str | None, public: Path | None) -> HeldKey:
+    return name_key(folder, role, uri, public) if uri and public else make_key(folder, role)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from bedplate.cli.context import places
-from bedplate.cli.output import OutputFormat, emit
+from bedplate.cli.output import OutputFormat
+from bedplate.cli.plans import emit_done, emit_plan
 from bedplate.host.clock import SystemClock
 from bedplate.host.locks import alone
 from bedplate.model.plans import Action, Verb
@@ -49,16 +51,8 @@ DeltasOption = Annotated[
 MinimumOption = Annotated[
     str, typer.Option("--minimum", metavar="VERSION", help="The oldest version that may become this one directly.")
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")]
 Change = Callable[[Edit], object]
-
-
-class PlannedAction(msgspec.Struct, frozen=True):
-    """One step of a change and its reason; all that is signed is written, and the timestamp last."""
-
-    action: str
-    verb: Verb
-    reason: str
+NOTHING = (Action("Change nothing", Verb.SKIP, "it is so already"),)
 
 
 def repository_folder(chosen: Path | None) -> Path:
@@ -74,21 +68,48 @@ def store_of(chosen: Path | None) -> FolderStore:
     return FolderStore(repository_folder(chosen))
 
 
-def change(
-    make: Change, *, repository: Path | None, keys: list[Path] | None, dry_run: bool, output: OutputFormat
-) -> None:
-    """Plan a change of what the repository shows, print the plan, and carry it out unless it is a dry run.
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """How a change was ordered: of which repository, with which folders of keys, only to be shown or not, and how."""
+
+    repository: Path | None
+    keys: list[Path] | None
+    dry_run: bool
+    output: OutputFormat
+
+    @property
+    def store(self) -> FolderStore:
+        return store_of(self.repository)
+
+    @property
+    def folders(self) -> list[Path]:
+        return key_folders(self.keys, self.repository)
+
+    @property
+    def options(self) -> str:
+        """What the next command on the same repository has to be given, a space before each."""
+        keys = [f" --keys {shlex.quote(str(folder))}" for folder in self.keys or ()]
+        return "".join([f" --repository {shlex.quote(str(self.repository))}" if self.repository else "", *keys])
+
+    def emit(self, actions: Sequence[Action]) -> None:
+        """Print what was done, or would be."""
+        (emit_plan if self.dry_run else emit_done)(actions or NOTHING, output=self.output)
+
+
+def change(make: Change, ordered: Ordered) -> Edit | None:
+    """Plan a change of what the repository shows, carry it out and print it; the change if something was done.
 
     A dry run needs no keys.
     """
-    store = store_of(repository)
-    with in_turn(store, dry_run=dry_run):
-        keyring = Keyring([] if dry_run else key_folders(keys, repository))
+    store = ordered.store
+    with in_turn(store, dry_run=ordered.dry_run):
+        keyring = Keyring([] if ordered.dry_run else ordered.folders)
         edit = Edit(read_shown(store), SystemClock().now(), keyring.days)
         make(edit)
-        if not dry_run:
+        if not ordered.dry_run:
             carry_out(edit.seal(keyring), store)
-    emit_plan(edit.actions, output=output)
+    ordered.emit(edit.actions)
+    return edit if edit.actions and not ordered.dry_run else None
 
 
 def in_turn(store: FolderStore, *, dry_run: bool) -> AbstractContextManager[None]:
@@ -97,9 +118,3 @@ def in_turn(store: FolderStore, *, dry_run: bool) -> AbstractContextManager[None
         return nullcontext()
     lock = store.folder.with_name(f".{store.folder.name}.lock")
     return alone(lock, doing="changing the release repository")
-
-
-def emit_plan(actions: tuple[Action, ...], *, output: OutputFormat) -> None:
-    nothing = (Action("Change nothing", Verb.SKIP, "it is so already"),)
-    rows = [PlannedAction(each.name, each.verb, each.reason) for each in actions or nothing]
-    emit(rows, output=output)

@@ -9,9 +9,10 @@ from typing import Annotated
 import msgspec
 import typer
 
+from bedplate.cli.columns import Cells
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.cli.release_options import RepositoryOption, store_of
-from bedplate.cli.sections import Cells, section, size
+from bedplate.cli.sections import Section, size
 from bedplate.cli.sections import show as show_sections
 from bedplate.host.clock import SystemClock
 from bedplate.model.verdicts import Finding, Severity, fatal
@@ -121,13 +122,13 @@ def overview(shown: Shown, now: datetime) -> Overview:
     return Overview(tuple(shown.channels), holders, tuple(expiries(shown, now)))
 
 
-def overview_sections(found: Overview) -> Iterator[str]:
-    yield section(
+def overview_sections(found: Overview) -> Iterator[Section]:
+    yield Section(
         "Channels",
         [(channel.name, channel.version, f"{channel.since:%Y-%m-%d}") for channel in found.channels],
         ("Name", "Version", "Since"),
     )
-    yield section(
+    yield Section(
         "Keys",
         [
             (each.role, f"{each.threshold} of {len(each.keys)}", " ".join(key[:KEY_CHARACTERS] for key in each.keys))
@@ -135,7 +136,7 @@ def overview_sections(found: Overview) -> Iterator[str]:
         ],
         ("Role", "Signs", "Keys, by the beginning of their id"),
     )
-    yield section("Signatures", [expiry_cells(each) for each in found.expiries], ("Role", "Version", "Expires", ""))
+    yield Section("Signatures", [expiry_cells(each) for each in found.expiries], ("Role", "Version", "Expires", ""))
 
 
 def expiry_cells(each: Expiry) -> Cells:
@@ -143,8 +144,8 @@ def expiry_cells(each: Expiry) -> Cells:
     return each.role, str(each.version), f"{each.expires:%Y-%m-%d}", note
 
 
-def release_sections(release: Release) -> Iterator[str]:
-    yield section(
+def release_sections(release: Release) -> Iterator[Section]:
+    yield Section(
         "Release",
         [
             ("Version:", release.version),
@@ -155,7 +156,7 @@ def release_sections(release: Release) -> Iterator[str]:
             ("Root hash:", release.verity.root_hash),
         ],
     )
-    yield section(
+    yield Section(
         "Payloads",
         [(each.part, each.kind, size(each.size), each.base or "-") for each in release.payloads],
         ("Part", "Kind", "Size", "Made against"),

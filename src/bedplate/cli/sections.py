@@ -1,46 +1,54 @@
-"""Values of many parts, printed as titled tables one below the other, within 80 columns where words allow."""
+"""Values of many parts, printed as titled tables one below the other."""
 
 from __future__ import annotations
 
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from bedplate.cli.output import align
+from bedplate.cli.columns import Cells, align, fit
+from bedplate.cli.context import typed
+from bedplate.cli.output import room
 
-WIDTH, INDENT = 80, "  "
-LAST_AT_LEAST = 24
+INDENT = "  "
 STEP = 1000
 UNITS = ("bytes", "kB", "MB", "GB")
 
-Cells = tuple[str, ...]
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A title and its table; `heads` name the columns. Of an empty table nothing is shown, without one the title is."""
+
+    title: str
+    rows: Sequence[Cells] | None
+    heads: Cells | None = None
 
 
-def section(title: str, rows: Sequence[Cells], heads: Cells | None = None) -> str:
-    """A title and its table, indented; nothing at all where there are no rows. Long last cells go on below."""
-    if not rows:
-        return ""
-    table = [heads, *rows] if heads else list(rows)
-    widths = [max(len(cell) for cell in column) + 2 for column in zip(*table, strict=True)]
-    room = WIDTH - len(INDENT) - sum(widths[:-1])
-    lines = [line for row in table for line in _wrapped(row, max(room, LAST_AT_LEAST))]
-    return f"{title}\n{textwrap.indent(align(lines), INDENT)}\n"
-
-
-def _wrapped(row: Cells, room: int) -> list[Cells]:
-    *others, last = row
-    first, *more = textwrap.wrap(last, room, break_long_words=False, break_on_hyphens=False) or [""]
-    blank = ("",) * len(others)
-    return [(*others, first), *((*blank, text) for text in more)]
-
-
-def paragraph(title: str, text: str) -> str:
+def paragraph(title: str, text: str) -> Section:
     """A title and running text."""
-    return section(title, [(text,)])
+    return Section(title, [(text,)])
 
 
-def show(sections: Iterable[str]) -> None:
-    sys.stdout.write("".join(sections).rstrip("\n") + "\n")
+def show(sections: Iterable[Section]) -> None:
+    sys.stdout.write(as_text(sections, room(sys.stdout)))
+
+
+def as_text(sections: Iterable[Section], width: int | None = None) -> str:
+    """The sections with an empty line between them, their lines within `width` where there is one."""
+    return "".join(_written(each, width) for each in sections).rstrip("\n") + "\n"
+
+
+def _written(section: Section, width: int | None) -> str:
+    if section.rows is None:
+        return f"{section.title}\n\n"
+    if not section.rows:
+        return ""
+    rows = [section.heads, *section.rows] if section.heads else section.rows
+    rows = [tuple(map(typed, row)) for row in rows]
+    if width:
+        rows = fit(rows, width - len(INDENT), heads=section.heads is not None)
+    return f"{section.title}\n{textwrap.indent(align(rows), INDENT)}\n"
 
 
 def size(count: int) -> str:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from bedplate.cli.context import command
 from bedplate.cli.local import the_cluster
 from bedplate.host.files import write_atomically
 from bedplate.host.run import SystemRunner
@@ -63,8 +64,9 @@ class Guide:
 
     def bedplate(self, *words: str, part: Callable[[str], str] = str) -> None:
         """Run a command of ours as anybody would, and show what it says, or the part of it."""
-        said = self.runner.run([sys.executable, "-m", "bedplate.cli", *words], seconds=COMMAND_SECONDS).text
-        self.show(f"bedplate {' '.join(words)}", part(said))
+        argv = [sys.executable, "-m", "bedplate.cli", *words]
+        said = self.runner.run(argv, env={"COLUMNS": str(WIDTH)}, seconds=COMMAND_SECONDS).text
+        self.show(f"{command()} {' '.join(words)}", part(said))
 
     @property
     def node(self) -> str:

@@ -12,6 +12,8 @@ from bedplate.model.errors import OurError
 
 ACCESS = "access"
 ADDONS = ("kube-proxy", "coredns")
+MANIFESTS = (ACCESS, *ADDONS)
+"""All that is applied, in this order."""
 WORKLOADS = ("daemonset/kube-proxy", "deployment/coredns")
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,23 +18,22 @@ from bedplate.local import addons, images, registry
 from bedplate.local.addresses import GATEWAY, REGISTRY_PORT
 from bedplate.local.approver import approver_process
 from bedplate.local.authorities import Pki
-from bedplate.local.cell.client import OpenCell, find_cell, open_cell
+from bedplate.local.cell.client import Cell, OpenCell, find_cell, open_cell
 from bedplate.local.cell.lan import Lan
 from bedplate.local.cell.way_out import open_way_out
 from bedplate.local.controlplane import ControlPlane, Programs, control_plane_processes
 from bedplate.local.foreign.kubectl import foreign_client, kubectl_for
 from bedplate.local.foreign.record import Foreign
 from bedplate.local.kubectl import Kubectl
-from bedplate.local.oci import Image
 from bedplate.local.order import RECORD, ClusterOrder, kubeconfig_of, read_order
 from bedplate.local.pki import ensure_pki, read_pki
+from bedplate.local.plan import plan_processes
 from bedplate.local.releases import releases_process
 from bedplate.local.setup import api_client, wait_ready, write_admin_kubeconfigs, write_kubeconfigs
 from bedplate.model.errors import UserError
 from bedplate.model.plans import Action, Verb
 from bedplate.model.pools import NodePool, PoolMode
-
-PAUSE = "pause"
+from bedplate.wire.cell import ProcessSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +95,24 @@ def open_cluster(folder: Path, clock: Clock) -> Cluster:
     if cell is None:
         raise UserError("The local cluster is not up.", resolution="Start it with `bedplate cluster up`.")
     order = read_order(folder)
-    return Cluster(folder, order, cell, None if order.foreign else own_plane(folder, order, read_pki(_pki(folder))))
+    plane = None if order.foreign else own_plane(folder, order.programs, read_pki(pki_of(folder)))
+    return Cluster(folder, order, cell, plane)
 
 
-def _pki(folder: Path) -> Path:
+def pki_of(folder: Path) -> Path:
+    """The folder of the certificates of the cluster in `folder`."""
     return folder / "pki"
 
 
-def own_plane(folder: Path, order: ClusterOrder, pki: Pki) -> ControlPlane:
-    """The control plane as values, where it is ours."""
-    programs = Programs(
-        etcd=order.programs["etcd"],
-        kube_apiserver=order.programs["kube-apiserver"],
-        kube_controller_manager=order.programs["kube-controller-manager"],
-        kube_scheduler=order.programs["kube-scheduler"],
+def own_plane(folder: Path, programs: Mapping[str, Path], pki: Pki) -> ControlPlane:
+    """The control plane as values, where it is ours. `programs` are by tool name."""
+    chosen = Programs(
+        etcd=programs["etcd"],
+        kube_apiserver=programs["kube-apiserver"],
+        kube_controller_manager=programs["kube-controller-manager"],
+        kube_scheduler=programs["kube-scheduler"],
     )
-    return ControlPlane(folder, programs, pki)
+    return ControlPlane(folder, chosen, pki)
 
 
 def bring_up(folder: Path, order: ClusterOrder, *, runner: Runner, clock: Clock, report: Report) -> Cluster:
@@ -150,28 +150,41 @@ def addon_values(cluster: Cluster) -> dict[str, str]:
 
 
 def _start(folder: Path, order: ClusterOrder, runner: Runner, clock: Clock) -> Cluster:
-    plane = None if order.foreign else own_plane(folder, order, ensure_pki(_pki(folder), clock))
+    plane = None if order.foreign else own_plane(folder, order.programs, ensure_pki(pki_of(folder), clock))
     write_atomically(folder / RECORD, msgspec.json.encode(order, enc_hook=str))
     for instance in registry.INSTANCES:
         registry.write_registry_config(folder, instance)
     relays = {order.registry_port: f"{registry.TAKES.host}:{REGISTRY_PORT}"}
-    specs = [registry.registry_process(folder, instance) for instance in registry.INSTANCES]
-    if order.releases:
-        specs.append(releases_process(folder, order.releases, python=Path(sys.executable)))
     if plane:
         write_kubeconfigs(plane, cluster=order.name)
         write_admin_kubeconfigs(plane.pki, folder, cluster=order.name, relay=order.server)
         relays[order.api_port] = f"{GATEWAY}:{plane.addresses.api_port}"
-        specs = [*control_plane_processes(plane), *specs, approver_process(plane, python=Path(sys.executable))]
     cluster = Cluster(folder, order, open_cell(folder / "cell", relays=relays, clock=clock), plane, runner=runner)
     cluster.lan.prepare(names=order.foreign.names if order.foreign else {})
     if order.foreign:
         _lead_out(cluster, order.foreign)
-    running = {process.name for process in cluster.cell.list() if process.state == "running"}
-    for spec in specs:
-        if spec.name not in running:
+    specs = cluster_processes(folder, order.releases, plane)
+    actions = plan_processes([spec.name for spec in specs], running_in(cluster.cell))
+    for spec, action in zip(specs, actions, strict=True):
+        if action.runs:
             cluster.cell.start(spec)
     return cluster
+
+
+def cluster_processes(folder: Path, releases: Path | None, plane: ControlPlane | None) -> tuple[ProcessSpec, ...]:
+    """Every process of a cluster but its machines, in the order to start them; `plane` is the control plane of ours."""
+    python = Path(sys.executable)
+    specs = [registry.registry_process(folder, instance) for instance in registry.INSTANCES]
+    if releases:
+        specs.append(releases_process(folder, releases, python=python))
+    if plane is None:
+        return tuple(specs)
+    return (*control_plane_processes(plane), *specs, approver_process(plane, python=python))
+
+
+def running_in(cell: Cell) -> frozenset[str]:
+    """The names of the processes that run now."""
+    return frozenset(process.name for process in cell.list() if process.state == "running")
 
 
 def _lead_out(cluster: Cluster, foreign: Foreign) -> None:
@@ -181,15 +194,9 @@ def _lead_out(cluster: Cluster, foreign: Foreign) -> None:
 
 def push_images(order: ClusterOrder, runner: Runner, clock: Clock) -> list[Action]:
     """Put the images that every cluster runs, and the demo's, into the registry."""
-    catatonit = Path(shutil.which("catatonit") or "/usr/bin/catatonit")
-    made: dict[tuple[str, str], Callable[[], Image]] = {
-        (PAUSE, images.PAUSE_TAG): lambda: images.pause_image(catatonit),
-        ("coredns", order.coredns): lambda: images.coredns_image(order.programs["coredns"]),
-        ("kube-proxy", order.kubernetes): lambda: images.kube_proxy_image(
-            order.programs["kube-proxy"], runner, root=order.debian
-        ),
-        ("agnhost", order.kubernetes): lambda: images.demo_image(order.programs["agnhost"]),
-    }
+    made = images.image_makers(
+        order.programs, runner, debian=order.debian, kubernetes=order.kubernetes, coredns=order.coredns
+    )
     with registry.registry_client(f"http://127.0.0.1:{order.registry_port}") as client:
         registry.wait_for_registry(client, clock)
         return [registry.push(client, name, tag, make()) for (name, tag), make in made.items()]

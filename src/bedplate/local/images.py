@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bedplate.host.run import Runner
@@ -11,6 +13,24 @@ from bedplate.local.oci import Image, ImageConfig, ImageFile, make_image
 PAUSE_TAG = "3.10.1"
 """What kubelet 1.37 and containerd 2.4 ask for (`registry.k8s.io/pause`)."""
 NOBODY = "65532:65532"
+Makers = Mapping[tuple[str, str], Callable[[], Image]]
+"""How each image is made, by its repository and tag."""
+
+
+def image_makers(
+    programs: Mapping[str, Path], runner: Runner, *, debian: Path, kubernetes: str, coredns: str
+) -> Makers:
+    """The images that every cluster runs, and the demo's. `programs` are by tool name, `debian` is a tree with nft.
+
+    `kubernetes` and `coredns` are versions, with which the images are tagged.
+    """
+    catatonit = Path(shutil.which("catatonit") or "/usr/bin/catatonit")
+    return {
+        ("pause", PAUSE_TAG): lambda: pause_image(catatonit),
+        ("coredns", coredns): lambda: coredns_image(programs["coredns"]),
+        ("kube-proxy", kubernetes): lambda: kube_proxy_image(programs["kube-proxy"], runner, root=debian),
+        ("agnhost", kubernetes): lambda: demo_image(programs["agnhost"]),
+    }
 
 
 def pause_image(catatonit: Path) -> Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -48,24 +49,43 @@ def ensure_pki(folder: Path, clock: Clock) -> Pki:
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    now = clock.now()
     pki = Pki(folder)
-    authorities = {name: _ensure(pki, name, subject, None, now) for name, subject in AUTHORITIES.items()}
-    actions = [action for _, action in authorities.values()]
+    actions = []
+    for name, pair, action in _decided(pki, clock.now()):
+        if action.runs:
+            # The key first: a cut between the two leaves a pair that does not match, which is found and replaced.
+            write_atomically(pki.key(name), pair.key_pem, mode=0o600)
+            write_atomically(pki.certificate(name), pair.certificate_pem)
+        actions.append(action)
+    service_accounts = _service_accounts(pki)
+    if service_accounts.runs:
+        key = new_key()
+        write_atomically(pki.key(SERVICE_ACCOUNTS), private_pem(key), mode=0o600)
+        write_atomically(pki.service_account_public, public_pem(key))
+    return replace(pki, actions=(*actions, service_accounts))
+
+
+def plan_pki(folder: Path, clock: Clock) -> tuple[Action, ...]:
+    """What `ensure_pki` would do now, and why; writes nothing."""
+    pki = Pki(folder)
+    return (*(action for _, _, action in _decided(pki, clock.now())), _service_accounts(pki))
+
+
+def _decided(pki: Pki, now: datetime) -> Iterator[tuple[str, Pair, Action]]:
+    """Each certificate by its name: the one that is there, or a new one that is only in memory yet, and why."""
+    authorities: dict[str, Pair] = {}
+    for name, subject in AUTHORITIES.items():
+        authorities[name], action = _kept_or_new(pki, name, subject, None, now)
+        yield name, authorities[name], action
     for name, (authority, subject) in LEAVES.items():
-        actions.append(_ensure(pki, name, subject, authorities[authority][0], now)[1])
-    return replace(pki, actions=(*actions, _ensure_service_accounts(pki)))
+        yield name, *_kept_or_new(pki, name, subject, authorities[authority], now)
 
 
-def _ensure(pki: Pki, name: str, subject: Subject, issuer: Pair | None, now: datetime) -> tuple[Pair, Action]:
+def _kept_or_new(pki: Pki, name: str, subject: Subject, issuer: Pair | None, now: datetime) -> tuple[Pair, Action]:
     there, reason = _judged(pki, name, subject, issuer, now)
     if there is not None and not reason:
         return there, Action(f"certificate {name}", Verb.SKIP, "still good")
-    made = issue(subject, issuer, now=now)
-    # The key first: a cut between the two leaves a pair that does not match, which is found and replaced.
-    write_atomically(pki.key(name), made.key_pem, mode=0o600)
-    write_atomically(pki.certificate(name), made.certificate_pem)
-    return made, Action(f"certificate {name}", Verb.RUN, reason)
+    return issue(subject, issuer, now=now), Action(f"certificate {name}", Verb.RUN, reason)
 
 
 def _judged(pki: Pki, name: str, subject: Subject, issuer: Pair | None, now: datetime) -> tuple[Pair | None, str]:
@@ -78,7 +98,7 @@ def _judged(pki: Pki, name: str, subject: Subject, issuer: Pair | None, now: dat
     return pair, why_replace(pair, subject, issuer, now=now)
 
 
-def _ensure_service_accounts(pki: Pki) -> Action:
+def _service_accounts(pki: Pki) -> Action:
     """The key that signs service account tokens: it has no certificate and no end."""
     private, public = pki.key(SERVICE_ACCOUNTS), pki.service_account_public
     try:
@@ -88,7 +108,4 @@ def _ensure_service_accounts(pki: Pki) -> Action:
         intact = False
     if intact:
         return Action("service account key", Verb.SKIP, "still good")
-    made = new_key()
-    write_atomically(private, private_pem(made), mode=0o600)
-    write_atomically(public, public_pem(made))
     return Action("service account key", Verb.RUN, "missing or broken")

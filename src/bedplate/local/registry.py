@@ -104,11 +104,11 @@ def push(registry: httpx.Client, repository: str, tag: str, image: Image) -> Act
 
     Raises PeerError when the registry refuses or does not answer.
     """
-    name = f"image {repository}:{tag}"
+    action = plan_push(registry, repository, tag, image)
+    if not action.runs:
+        return action
+    layer = image.layer
     try:
-        if _has_manifest(registry, repository, tag, image):
-            return Action(name, Verb.SKIP, "already in the registry")
-        layer = image.layer
         _push_blob(registry, repository, f"sha256:{layer.digest}", layer.size, layer.chunks())
         config_digest = _digest_of_config(image)
         _push_blob(registry, repository, config_digest, len(image.config), iter((image.config,)))
@@ -116,10 +116,28 @@ def push(registry: httpx.Client, repository: str, tag: str, image: Image) -> Act
         path = f"/v2/{repository}/manifests/{tag}"
         _accepted(registry.put(path, content=image.manifest, headers=headers))
     except httpx.TransportError as problem:
-        raise PeerError(
-            f"The image registry at {registry.base_url} does not answer.", details=str(problem)
-        ) from problem
+        raise _silent(registry, problem) from problem
+    return action
+
+
+def plan_push(registry: httpx.Client, repository: str, tag: str, image: Image) -> Action:
+    """Whether `image` has to be sent to be available as `repository:tag`. Raises PeerError as `push` does."""
+    name = image_action(repository, tag)
+    try:
+        if _has_manifest(registry, repository, tag, image):
+            return Action(name, Verb.SKIP, "already in the registry")
+    except httpx.TransportError as problem:
+        raise _silent(registry, problem) from problem
     return Action(name, Verb.RUN, f"not in the registry yet ({image.layer.size} bytes)")
+
+
+def image_action(repository: str, tag: str) -> str:
+    """What the sending of an image is called in a plan."""
+    return f"image {repository}:{tag}"
+
+
+def _silent(registry: httpx.Client, problem: httpx.TransportError) -> PeerError:
+    return PeerError(f"The image registry at {registry.base_url} does not answer.", details=str(problem))
 
 
 def _digest_of_config(image: Image) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bedplate.cli.context import started_in, typed
 from bedplate.cli.main import VERSION, Settings, describe, main, tell
 from bedplate.model.errors import MachineError, OurError, PeerError, UserError
 
@@ -29,6 +30,46 @@ def test_a_foreseen_error_reads_as_what_whose_facts_and_what_to_do() -> None:
         "  9 GB needed\n"
         "  What to do: Free 6 GB in /var.\n"
     )  # fmt: skip
+
+
+ADVICE = UserError("No such pool.", resolution="List them with `bedplate nodepool list`, or run bedplate preflight.")
+
+
+def test_hints_are_as_the_command_was_started() -> None:
+    with started_in({}):
+        assert "`bedplate nodepool list`, or run bedplate preflight." in describe(ADVICE)
+    with started_in({"BEDPLATE_COMMAND": "./dev bedplate"}):
+        assert "`./dev bedplate nodepool list`, or run ./dev bedplate preflight." in describe(ADVICE)
+
+
+@pytest.mark.parametrize(
+    "text", ["bedplate-agent is down", "./dev bedplate cluster up", "/opt/bedplate is there", "python -m bedplate.cli"]
+)
+def test_what_is_no_hint_is_left_as_it_is(text: str) -> None:
+    with started_in({"BEDPLATE_COMMAND": "./dev bedplate"}):
+        assert typed(text) == text
+
+
+def test_usage_names_the_command_as_it_was_started(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cluster", "up", "--nope"], {"BEDPLATE_COMMAND": "./dev bedplate"}) == 2
+    assert "Try './dev bedplate cluster up --help' for help." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["-h"], ["help"], ["--help"]])
+def test_help_is_had_by_any_usual_word(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert main(words, {}) == 0
+    assert capsys.readouterr().out.startswith("Usage: bedplate [OPTIONS] COMMAND")
+
+
+@pytest.mark.parametrize("words", [["help", "nodepool", "add"], ["nodepool", "add", "-h"]])
+def test_help_of_a_command_is_too(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert main(words, {}) == 0
+    assert capsys.readouterr().out.startswith("Usage: bedplate nodepool add [OPTIONS]")
+
+
+def test_help_on_what_is_no_command_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "ghost"], {}) == 2
+    assert "No such command 'ghost'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("kind", "code"), [(UserError, 2), (MachineError, 3), (PeerError, 4), (OurError, 70)])

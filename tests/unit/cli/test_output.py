@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
+import pty
+import struct
+import termios
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -12,7 +17,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bedplate.cli.output import OutputFormat, as_json, as_table, cell, emit
+from bedplate.cli.context import started_in
+from bedplate.cli.output import OutputFormat, as_json, as_table, cell, emit, room
 
 
 class Mode(Enum):
@@ -75,6 +81,51 @@ def test_emit_writes_what_was_asked_for() -> None:
     file = io.StringIO()
     emit(Process("etcd", 0), output=OutputFormat.json, file=file)
     assert json.loads(file.getvalue()) == {"name": "etcd", "code": 0}
+
+
+class Terminal(io.StringIO):
+    """What is as a terminal to whoever asks."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+LONG = [Process("a name of some words", 1)]
+
+
+def test_a_pipe_gets_lines_as_they_are() -> None:
+    file = io.StringIO()
+    with started_in({}):
+        emit(LONG, output=OutputFormat.table, file=file)
+    assert file.getvalue().splitlines()[1] == "a name of some words  1"
+
+
+def test_where_columns_says_how_wide_lines_may_be_they_are() -> None:
+    file = Terminal()
+    with started_in({"COLUMNS": "16"}):
+        emit(LONG, output=OutputFormat.table, file=file)
+    assert file.getvalue().splitlines() == ["Name        Code", "a name of   1", "some words"]
+
+
+def test_advice_in_a_table_can_be_typed_and_in_json_is_as_it_was() -> None:
+    advice = [Process("bedplate release refresh", 1)]
+    with started_in({"BEDPLATE_COMMAND": "./dev bedplate"}):
+        assert "./dev bedplate release refresh  1" in as_table(advice)
+        assert '"bedplate release refresh"' in as_json(advice)
+
+
+@pytest.mark.parametrize("columns", ["0", "", "wide", "-1"])
+def test_a_width_that_is_none_is_not_taken(columns: str) -> None:
+    with started_in({"COLUMNS": columns}):
+        assert room(io.StringIO()) is None
+
+
+def test_a_terminal_says_itself_how_wide_it_is() -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    with started_in({}), os.fdopen(theirs, "w") as terminal:
+        assert room(terminal) == 60
+    os.close(ours)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from bedplate.cli.image_show import diff_sections, inspection_sections
-from bedplate.cli.sections import WIDTH, size
+from bedplate.cli.sections import as_text, size
 from bedplate.host.places import Places
 from bedplate.image.describe import PARTITIONS, list_partitions
 from bedplate.image.diff import Difference, FileDifference, Kind, Summary, diff
@@ -136,22 +136,22 @@ def test_facts_units_and_partitions_are_compared() -> None:
 def test_an_inspection_reads_well_at_80_columns() -> None:
     reason = "a reason of so many words that no line of any terminal would ever hold all of them at once"
     long = changed(executables=(Executable("usr/lib/systemd/system-generators/some-generator", reason, 1),))
-    text = "".join(inspection_sections(inspect(long, folder="f", uki="valid")))
-    assert [line for line in text.splitlines() if len(line) > WIDTH] == []
+    text = as_text(inspection_sections(inspect(long, folder="f", uki="valid")), 80)
+    assert [line for line in text.splitlines() if len(line) > 80] == []
     assert "uki.efi      valid" in text
 
 
 def test_a_development_image_is_called_one() -> None:
-    assert "DEBUG" in "".join(inspection_sections(inspect(changed(debug=True), folder="f", uki="valid")))
+    assert "DEBUG" in as_text(inspection_sections(inspect(changed(debug=True), folder="f", uki="valid")))
 
 
 def test_a_difference_is_told_with_its_sign() -> None:
-    text = "".join(diff_sections(diff(OLD, changed(packages=(Package("libc6", "2.41-2", 1090),)))))
+    text = as_text(diff_sections(diff(OLD, changed(packages=(Package("libc6", "2.41-2", 1090),)))))
     assert "~  libc6  +1.0 kB  2.41-1 -> 2.41-2" in text
 
 
 def test_alike_images_are_said_to_be_alike() -> None:
-    assert "".join(diff_sections(diff(OLD, OLD))).split("\n")[1] == "  The two images hold the same."
+    assert as_text(diff_sections(diff(OLD, OLD))).split("\n")[1] == "  The two images hold the same."
 
 
 @pytest.mark.parametrize(

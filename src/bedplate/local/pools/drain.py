@@ -15,7 +15,7 @@ from bedplate.local.pools.rules import Holdout, holdouts, orphans
 from bedplate.model.errors import BedplateError, PeerError, UserError
 from bedplate.model.pools import UndrainableNodeBehavior, UpgradeSettings
 from bedplate.wire.node import read_nodes
-from bedplate.wire.pod import Budget, Pod, read_budgets, read_pods
+from bedplate.wire.pod import Pod, read_budgets, read_pods
 
 SLICE_SECONDS = 10
 """How long one `kubectl drain` tries; after each we tell what is left, and look whether the node is still there."""
@@ -43,7 +43,7 @@ class Drainer:
         the draining, Ctrl-C too, the nodes that were not cordoned before become schedulable again, unless the
         settings say that they stay cordoned.
         """
-        self._require_no_orphans(names)
+        require_no_orphans(self.api, names)
         cordoned = self._schedulable(names)
         try:
             if cordoned:
@@ -53,15 +53,6 @@ class Drainer:
         except BaseException as problem:
             self._let_go(cordoned, problem)
             raise
-
-    def _require_no_orphans(self, names: Sequence[str]) -> None:
-        found = [f"{name}: {orphan}" for name in names for orphan in orphans(self._pods(name))]
-        if found:
-            raise UserError(
-                "There are pods that would be lost with their node.",
-                details="\n".join(found),
-                resolution="Delete them with `kubectl delete pod`, or let a Deployment have them, then try again.",
-            )
 
     def _empty(self, name: str, tell: Callable[[str], None]) -> None:
         minutes = self.settings.drain_timeout_in_minutes
@@ -112,23 +103,33 @@ class Drainer:
             raise
 
     def _holdouts(self, name: str) -> tuple[Holdout, ...]:
-        return holdouts(self._pods(name), self._budgets())
-
-    def _pods(self, name: str) -> tuple[Pod, ...]:
-        return read_pods(self._ask(f"/api/v1/pods?fieldSelector=spec.nodeName%3D{name}"))
-
-    def _budgets(self) -> tuple[Budget, ...]:
-        return read_budgets(self._ask(BUDGETS))
+        return holdouts(_pods(self.api, name), read_budgets(_ask(self.api, BUDGETS)))
 
     def _schedulable(self, names: Sequence[str]) -> list[str]:
-        known = {node.metadata.name: node for node in read_nodes(self._ask(NODES))}
+        known = {node.metadata.name: node for node in read_nodes(_ask(self.api, NODES))}
         return [name for name in names if name in known and not known[name].spec.unschedulable]
 
-    def _ask(self, path: str) -> bytes:
-        try:
-            return self.api.get(path).raise_for_status().content
-        except httpx.HTTPError as problem:
-            raise PeerError("The API server does not tell what a node runs.", details=str(problem)) from problem
+
+def require_no_orphans(api: httpx.Client, names: Sequence[str]) -> None:
+    """A `UserError` when there are pods on these nodes that nothing would make again elsewhere."""
+    found = [f"{name}: {orphan}" for name in names for orphan in orphans(_pods(api, name))]
+    if found:
+        raise UserError(
+            "There are pods that would be lost with their node.",
+            details="\n".join(found),
+            resolution="Delete them with `kubectl delete pod`, or let a Deployment have them, then try again.",
+        )
+
+
+def _pods(api: httpx.Client, name: str) -> tuple[Pod, ...]:
+    return read_pods(_ask(api, f"/api/v1/pods?fieldSelector=spec.nodeName%3D{name}"))
+
+
+def _ask(api: httpx.Client, path: str) -> bytes:
+    try:
+        return api.get(path).raise_for_status().content
+    except httpx.HTTPError as problem:
+        raise PeerError("The API server does not tell what a node runs.", details=str(problem)) from problem
 
 
 def _told(name: str, left: Sequence[Holdout]) -> str:

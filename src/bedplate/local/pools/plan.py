@@ -11,8 +11,12 @@ from types import MappingProxyType
 from bedplate.local.cell.network import NUMBERS
 from bedplate.model.errors import UserError
 from bedplate.model.machines import Machine, MachineState
-from bedplate.model.pools import NodePool
+from bedplate.model.plans import Action, Verb
+from bedplate.model.pools import NodePool, PoolMode
 
+FIRST_POOL, JOINED_POOL = "system", "joined"
+"""The pool that a new cluster begins with, where the control plane is ours, and where it is not."""
+FIRST_COUNT = 2
 NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -38,6 +42,54 @@ class MachineAction:
     def stays(self) -> bool:
         """Whether there is such a machine afterwards."""
         return self.deed not in (Deed.DRAIN, Deed.DELETE)
+
+
+def first_pool(image_version: str, kubernetes: str, *, count: int | None, joined: bool) -> NodePool:
+    """The pool that a new cluster begins with, by default of two nodes. `kubernetes` is the version, v1.37.2."""
+    count = FIRST_COUNT if count is None else count
+    return NodePool(
+        name=JOINED_POOL if joined else FIRST_POOL,
+        node_image_version=image_version,
+        orchestrator_version=kubernetes.removeprefix("v"),
+        count=count,
+        mode=PoolMode.SYSTEM if count and not joined else PoolMode.USER,
+    )
+
+
+def plan_first_pool(kept: Sequence[NodePool], first: NodePool, *, asked: int | None) -> Action:
+    """Whether `first` is added to the pools that are kept; `asked` is its count where somebody named one."""
+    if not kept:
+        return Action(f"node pool {first.name}", Verb.RUN, f"there is none yet; it gets {first.count} nodes")
+    why = no_effect(kept, asked) or f"there is {', '.join(pool.name for pool in kept)}"
+    return Action("node pools", Verb.SKIP, why)
+
+
+def no_effect(kept: Sequence[NodePool], asked: int | None) -> str:
+    """Why a count that was named for the first pool changes nothing, and what does; empty where nobody would wonder."""
+    pool = next((pool for pool in kept if pool.mode is PoolMode.SYSTEM), kept[0])
+    if asked in {None, pool.count}:
+        return ""
+    return (
+        "--nodes is for a cluster without pools, so it changes nothing; "
+        f"`bedplate nodepool scale --name {pool.name} --node-count {asked}` does"
+    )
+
+
+def step_of(action: MachineAction) -> Action:
+    """The action in the words of every plan."""
+    what = "node" if action.deed is Deed.DRAIN else "machine"
+    verb = Verb.SKIP if action.deed is Deed.KEEP else Verb.RUN
+    return Action(f"{action.deed.value} {what} {action.name}", verb, action.reason)
+
+
+def plan_wait(actions: Sequence[MachineAction], *, each: float, together: bool) -> Action:
+    """The wait until every node is Ready; one takes `each` seconds from power-on, and all as long when `together`."""
+    count = sum(action.stays for action in actions)
+    starting = sum(action.deed in (Deed.CREATE, Deed.POWER_ON) for action in actions)
+    if not count:
+        return Action("nodes Ready", Verb.SKIP, "there is to be none")
+    why = f"{starting} of {count} machines start" if starting else "their machines run"
+    return Action(f"nodes Ready: {count}", Verb.RUN, why, each * (min(starting, 1) if together else starting))
 
 
 def plan_machines(

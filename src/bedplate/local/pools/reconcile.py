@@ -13,7 +13,7 @@ from bedplate.host.run import Runner
 from bedplate.local.cluster import Cluster
 from bedplate.local.machines.firmware import find_firmware
 from bedplate.local.machines.provider import LocalProvider
-from bedplate.local.pools.drain import Drainer
+from bedplate.local.pools.drain import Drainer, require_no_orphans
 from bedplate.local.pools.joining import join_target, require_free_names
 from bedplate.local.pools.nodes import EVER, lost_nodes, wait_for_nodes
 from bedplate.local.pools.plan import Deed, MachineAction, plan_machines
@@ -44,6 +44,13 @@ def plan_for(pools: Sequence[NodePool], machines: Sequence[Machine], api: httpx.
     plan = plan_machines(pools, machines)
     drained = [action.name for action in plan if action.deed is Deed.DRAIN]
     return plan_machines(pools, machines, lost=lost_nodes(api, drained)) if drained else plan
+
+
+def plan_safely(pools: Sequence[NodePool], machines: Sequence[Machine], api: httpx.Client) -> tuple[MachineAction, ...]:
+    """The same. Raises `UserError` when that would take pods with it that nothing would make again."""
+    plan = plan_for(pools, machines, api)
+    require_no_orphans(api, [action.name for action in plan if action.deed is Deed.DRAIN])
+    return plan
 
 
 def nothing() -> None:
