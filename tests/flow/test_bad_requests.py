@@ -65,7 +65,7 @@ def test_a_second_up_says_what_it_would_do_and_leaves_it_to_the_first(tmp_path: 
         done = bedplate(tmp_path, "cluster", "up", *ports)
     said = done.stderr.decode()
     assert done.code == 2
-    assert "Nodes: 2" in said
+    assert "nodes Ready: 2" in said
     assert f"Process {os.getpid()} (bringing up the local cluster) is in the way." in said
     assert left_behind(tmp_path) == []
 

@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -86,12 +85,12 @@ def up(
     joining = kubeconfig is not None or kept_foreign(folder) is not None
     ports = ports_for(api_port, registry_port)
     acceleration = preflight(*(ports[1:] if joining else ports))
-    plan = partial(plan_up, root, folder, nodes=nodes, acceleration=acceleration, joining=joining, releases=releases)
+    steps = plan_up(root, folder, nodes=nodes, acceleration=acceleration, joining=joining, releases=releases)
     if dry_run:
-        emit_plan(plan(), output=output)
+        emit_plan(steps, output=output)
         return
+    say(told(steps, width=room(sys.stderr)))
     with changing("bringing up the local cluster"), _told_what_runs_on():
-        say(told(plan(), width=room(sys.stderr)))
         wanted = Wanted(acceleration.kind, ports, kubeconfig, releases, agent_settings)
         cluster, machines = _bring_about(make_order(root, wanted), nodes)
     _say_what_next(cluster, machines)
