@@ -14,9 +14,10 @@ from bedplate.host.clock import SystemClock
 from bedplate.host.run import SystemRunner
 from bedplate.local.machines.kvm import choose_acceleration
 from bench.figures import Run, commit, record, this_computer
+from bench.tables import is_entry, side_by_side
 
 ROOT = Path(__file__).parents[1]
-BENCHES = ("image", "boot")
+BENCHES = ("image", "boot", "update")
 COLUMNS = {"Figure": "name", "Value": "value", "Unit": "unit", "At most": "goal", "Met": "met"}
 
 
@@ -32,7 +33,9 @@ def main() -> int:
     if options.json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(figures), indent=1).decode() + "\n")
     else:
-        emit(figures, output=OutputFormat.table, columns=COLUMNS)
+        tables = side_by_side(figures)
+        sys.stdout.write(f"{tables}\n" if tables else "")
+        emit([each for each in figures if not is_entry(each)], output=OutputFormat.table, columns=COLUMNS)
     return 0 if all(figure.met is not False for figure in figures) else 1
 
 

@@ -1,0 +1,66 @@
+"""`./dev bench update`: what an update sends and takes, beside what the usual tools make of the same images.
+
+The first run builds four older images, and a kubelet and a containerd for two of them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bedplate.cli.context import places, report
+from bedplate.cli.release_payloads import WORKERS
+from bedplate.host.run import SystemRunner
+from bench.cost import Cost
+from bench.deltas import OURS, OURS_AGAIN, Hop, Way, into_slot, own, smallest_of_others, table
+from bench.figures import Figure, at_most, told
+from bench.pairs import KERNEL, Series, have_series
+
+MOST = {(KERNEL, OURS): 13.0, (KERNEL, OURS_AGAIN): 5.0}
+"""MB of a whole release. The second is for nodes with memory enough to pack the kernel again."""
+
+
+def measure() -> Sequence[Figure]:
+    series = have_series()
+    cache = places().cache / "bench"
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".run.") as scratch:
+        return [*_of_hops(series, cache, Path(scratch)), *_of_release(series, Path(scratch))]
+
+
+def _of_hops(series: Series, cache: Path, scratch: Path) -> Iterator[Figure]:
+    for name, old in series.pairs.items():
+        hop = Hop(name, old, series.new, cache, scratch / name.replace(" ", "-"), SystemRunner())
+        ways = list(hop.ways())
+        yield from table(name, ways)
+        yield from judged(name, ways)
+        yield from _slot(name, into_slot(hop))
+
+
+def judged(hop: str, ways: Sequence[Way]) -> Iterator[Figure]:
+    """What is asked of our own: the size of a whole release, and that each of the others sends more."""
+    least = smallest_of_others(ways)
+    for way in (way for way in ways if way.ours):
+        name, size = f"{hop}, {way.name}", way.whole.size
+        most = MOST.get((hop, way.name))
+        yield at_most(name, size / 1e6, "MB", most) if most else told(name, size / 1e6, "MB")
+        yield at_most(f"  of the smallest other, {least.name}", 100 * size / least.whole.size, "%", 100)
+
+
+def _slot(hop: str, cost: Cost) -> Iterator[Figure]:
+    yield at_most(f"{hop}, /usr from a delta into the slot, one core", cost.cpu, "CPU s", 20)
+    yield told("  memory", cost.memory / 1e6, "MB")
+
+
+def _of_release(series: Series, scratch: Path) -> Iterator[Figure]:
+    """All deltas of a release; full payloads are there before."""
+    cache, folder = scratch / "payloads", scratch / "release"
+    folder.mkdir()
+    runner, older = SystemRunner(), [image.folder for image in series.older]
+    with report().step("Full payloads"):
+        own(runner, "payloads", cache, folder, series.new.folder)
+    with report().step(f"Deltas against the last {len(older)}"):
+        cost = own(runner, "payloads", cache, folder, series.new.folder, *older)
+    yield at_most(f"all deltas against the last {len(older)} releases", cost.wall / 60, "min", 10)
+    yield told("  processor", cost.cpu / 60, "CPU min")
+    yield at_most("  memory, at most", WORKERS * cost.memory / 1e9, "GB", 3)
