@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -124,6 +126,15 @@ def test_what_has_not_changed_is_not_sent_again(served: tuple[Http, str]) -> Non
         assert (second.unchanged, list(second.pieces)) == (True, [])
     with http.get(f"{url}file.json", most=len(BODY), etag='"another"') as third:
         assert (third.unchanged, b"".join(third.pieces)) == (False, BODY)
+
+
+def test_each_answer_is_told_with_the_bytes_that_went_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(BODY)
+    told: Queue[str] = Queue()
+    with serving(tmp_path, log=told.put) as port:
+        take(over_network(), f"http://127.0.0.1:{port}/file", start=2)
+    line = told.get(timeout=SHORT.connect_seconds)
+    assert re.fullmatch(rf'127\.0\.0\.1 - - \[.+\] "GET /file HTTP/1\.1" 206 {len(BODY) - 2}', line)
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"

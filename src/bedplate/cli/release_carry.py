@@ -76,11 +76,16 @@ def serve(
 ) -> None:
     """Serve a repository over plain HTTP, for development.
 
-    Any web server will do as well: the files are static.
+    Any web server will do as well: the files are static. Prints its URL, then
+    a line for each answer in the Common Log Format.
     """
     store = store_of(repository)
     read_shown(store)
-    with server(store.folder, address, port) as opened:
-        sys.stdout.write(f"http://{address}:{opened.server_address[1]}/\n")
-        sys.stdout.flush()
+    with server(store.folder, address, port, log=_print) as opened:
+        _print(f"http://{address}:{opened.server_address[1]}/")
         opened.serve_forever()
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
