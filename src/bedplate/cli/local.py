@@ -23,6 +23,8 @@ from bedplate.local.joined import kept_agent, kept_releases, with_control_plane
 from bedplate.local.machines.kvm import Acceleration
 from bedplate.local.machines.qemu import Accelerator
 from bedplate.local.order import ClusterOrder, images_before
+from bedplate.model.errors import UserError
+from bedplate.node.settings import resolve
 
 NAME = "local"
 
@@ -80,6 +82,7 @@ class Wanted:
 
 def make_order(root: Path, wanted: Wanted) -> ClusterOrder:
     """What the cluster of a checkout is made of, everything built where the cache lacks it."""
+    settings = own_settings(wanted.agent) if wanted.agent else kept_agent(cluster_folder())
     runner = SystemRunner()
     programs = build_components(root=root, places=places(), runner=runner, report=report())
     image = image_of(root, programs)
@@ -99,6 +102,17 @@ def make_order(root: Path, wanted: Wanted) -> ClusterOrder:
         api_port=wanted.ports[0],
         registry_port=wanted.ports[1],
         releases=wanted.releases or kept_releases(cluster_folder()),
-        agent=wanted.agent.read_text() if wanted.agent else kept_agent(cluster_folder()),
+        agent=settings,
     )
     return with_control_plane(made, cluster_folder(), wanted.kubeconfig, runner)
+
+
+def own_settings(file: Path) -> str:
+    """The text of a file with settings of an agent, which would take them. Raises `UserError` for any other."""
+    text = file.read_bytes()
+    try:
+        resolve(text)
+    except UserError as problem:
+        page = "docs/reference/agent-settings.md has every key."
+        raise UserError(f"{file} cannot be used.", details=problem.details, resolution=page) from problem
+    return text.decode()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
+
+import tomli_w
 
 from bedplate.local.addresses import GATEWAY, RELEASES_PORT
 from bedplate.local.join import JoinTarget
@@ -26,8 +29,20 @@ def with_releases(target: JoinTarget, repository: Path | None, agent: str) -> Jo
     """The target with what machines are told of updates: whom to trust, where to ask, and the rest of `agent`."""
     if repository is None:
         return replace(target, agent=agent.encode())
-    mirrors = f'source.mirrors = ["{URL}"]\n'
-    return replace(target, agent=(mirrors + agent).encode(), release_root=newest_root(repository))
+    return replace(target, agent=with_mirror(agent, URL).encode(), release_root=newest_root(repository))
+
+
+def with_mirror(agent: str, url: str) -> str:
+    """Settings of an agent (TOML) that ask at `url`, unless they name mirrors of their own."""
+    try:
+        settings = tomllib.loads(agent)
+    except tomllib.TOMLDecodeError as problem:
+        raise UserError("The settings of the agent are not TOML.", details=str(problem)) from problem
+    source = settings.setdefault("source", {})
+    if not isinstance(source, dict):
+        raise UserError("The settings of the agent cannot be used.", details="source is not a table.")
+    source.setdefault("mirrors", [url])
+    return tomli_w.dumps(settings)
 
 
 def newest_root(repository: Path) -> bytes:
