@@ -1,136 +1,68 @@
-"""A node in a cluster becomes another version, or comes back to the one that worked and says why."""
+"""A node in a cluster becomes the version that it is told, on the cheapest way that works, and stays what it is."""
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from bedplate.cli.components import CHECKOUT
-from bedplate.cli.context import places
-from bedplate.image.build import DEVELOPMENT_KEYS, Image
-from bedplate.image.manifest import read_manifest
-from bedplate.model.versions import ImageVersion
-from bedplate.testing.home import Home, free_port
-from bedplate.testing.published import LabRepository
+from bedplate.image.build import Image
+from bedplate.testing.published import Against
+from bedplate.testing.updating import NODE, UpdateLab, open_update_lab
 
 pytestmark = pytest.mark.vm
 
-NODE = "system-1"
-SETTINGS = """
-[health]
-seconds = 240
-"""
 SICK = {
     "usr/lib/systemd/system/sick.service": "[Service]\nType=oneshot\nExecStart=systemctl no-such-word\n",
     "usr/lib/systemd/system/multi-user.target.wants/sick.service": "-> ../sick.service",
 }
 
 
-@dataclass
-class Lab:
-    """A cluster of one node, the repository that it updates from, and images for that."""
-
-    home: Home
-    folder: Path
-    repository: LabRepository
-
-    def image(self, days: int = 0, changes: Mapping[str, str] | None = None) -> Image:
-        """An image of this checkout that is `days` newer, with further files in its recipe."""
-        root = self._variant(changes) if changes else CHECKOUT
-        words = ["--output=json", f"--root={root}"]
-        base = read_manifest(Path(self._build(words))).version if days else ""
-        folder = Path(self._build([*words, f"--version={later(base, days)}"] if days else words))
-        return Image(folder, read_manifest(folder), folder)
-
-    def publish(self, days: int, changes: Mapping[str, str] | None = None) -> str:
-        """Publish such an image; its version."""
-        return self.repository.publish(self.image(days, changes))
-
-    def update(self, version: str) -> None:
-        self.home.bedplate("node", "update", NODE, f"--version={version}")
-
-    def try_in_vain(self, version: str) -> str:
-        """Tell the node to become a version that does not work; why the node says it does not."""
-        with pytest.raises(AssertionError, match="runs Bedplate-"):
-            self.update(version)
-        return self.failure(version)["reason"]
-
-    def failure(self, version: str) -> dict[str, Any]:
-        history = json.loads(self.home.bedplate("node", "history", NODE, "--output=json"))
-        (found,) = [each for each in history["failed"] if each["version"] == version]
-        return dict(found)
-
-    def status(self) -> dict[str, Any]:
-        return dict(json.loads(self.home.bedplate("node", "status", NODE, "--output=json")))
-
-    def runs(self) -> str:
-        """The version that the cluster says the node runs, once it is Ready."""
-        self.home.kubectl("wait", f"node/{NODE}", "--for=condition=Ready", "--timeout=200s")
-        info = json.loads(self.home.kubectl("get", "node", NODE, "-o=json"))["status"]["nodeInfo"]
-        return str(info["osImage"]).replace("Bedplate ", "Bedplate-", 1)
-
-    def _build(self, words: list[str]) -> str:
-        return str(Path(json.loads(self.home.bedplate("image", "build", *words))["disk"]).parent)
-
-    def _variant(self, changes: Mapping[str, str]) -> Path:
-        root = self.folder / f"variant-{len(list(self.folder.glob('variant-*')))}"
-        shutil.copytree(CHECKOUT / "os", root / "os", symlinks=True)
-        for name in ("components", "uv.lock"):
-            (root / name).symlink_to(CHECKOUT / name)
-        for name, text in changes.items():
-            path = root / "os" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if text.startswith("-> "):
-                path.symlink_to(text.removeprefix("-> "))
-            else:
-                path.write_text(text)
-        return root
-
-
-def later(version: str, days: int) -> ImageVersion:
-    known = ImageVersion.parse(version)
-    return ImageVersion(known.kubernetes, known.day + timedelta(days=days), 0, known.architecture)
-
-
 @pytest.fixture(scope="module")
-def lab(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpdateLab]:
     del image  # what is built of it is built before its keys are taken
-    home = Home(tmp_path_factory.mktemp("state"))
-    # The pair that images of this computer are signed with anyway, so that the cache has them.
-    shutil.copytree(places().state / DEVELOPMENT_KEYS, home.state / "bedplate" / DEVELOPMENT_KEYS)
-    settings = home.state / "agent.toml"
-    settings.write_text(SETTINGS)
-    repository = LabRepository(home, home.state / "releases/repository")
-    repository.begin()
-    lab = Lab(home, home.state, repository)
-    repository.promote(lab.publish(0))
-    ports = (f"--api-port={free_port()}", f"--registry-port={free_port()}")
-    told = (f"--releases={repository.folder}", f"--agent-settings={settings}")
-    try:
-        home.bedplate("cluster", "up", "--nodes=1", *ports, *told)
-        yield lab
-    finally:
-        home.bedplate("cluster", "down", "--all")
+    with open_update_lab(tmp_path_factory.mktemp("state")) as opened:
+        yield opened
 
 
-def test_a_node_becomes_the_version_that_it_is_told(lab: Lab) -> None:
-    version = lab.publish(1)
+def test_deltas_that_do_not_apply_give_way_to_the_full_payloads(lab: UpdateLab) -> None:
+    before, foreign = lab.runs(), lab.image(5, SICK)
+    version = lab.repository.publish(lab.image(1), Against(before, foreign))
     lab.update(version)
     assert lab.runs() == version
     status = lab.status()
     assert (status["version"], status["state"]) == (version, "Good")
+    assert [*re.findall(r"(\w+)\.from-\S+ did not apply: .*; full payload", lab.ways(version))] == ["uki", "usr"]
 
 
-def test_a_version_that_is_not_healthy_is_left_with_its_reason(lab: Lab) -> None:
+def test_a_node_becomes_the_next_version_by_deltas(lab: UpdateLab) -> None:
     before = lab.runs()
-    sick = lab.publish(2, SICK)
+    version = lab.repository.publish(lab.image(2), Against(before, lab.image(1)))
+    lab.update(version)
+    assert lab.runs() == version
+    assert [line.split(": ", 1)[1].split()[0] for line in lab.ways(version).splitlines()] == ["delta", "delta"]
+
+
+def test_a_version_that_is_not_healthy_is_left_with_its_reason_and_stays_left(lab: UpdateLab) -> None:
+    before = lab.runs()
+    sick = lab.publish(5, SICK)
     assert re.fullmatch(r"not healthy: sick\.service: failed.*", lab.try_in_vain(sick))
+    lab.repository.promote(sick)
+    for _ in range(3):
+        lab.wait_for_check()
     assert lab.runs() == before
+    assert lab.status()["state"] == "RolledBack"
+    assert "not tried again unless told" in str(lab.status()["node_says"])
+
+
+def test_going_back_by_hand_lasts_over_a_reboot(lab: UpdateLab) -> None:
+    before, left = lab.runs(), lab.image(1).manifest.version
+    lab.update(left)
+    assert lab.runs() == left
+    lab.home.bedplate("node", "rollback", NODE)
+    assert lab.runs() == before
+    lab.restart()
+    lab.wait_for_check()
+    assert lab.runs() == before
+    assert lab.failure(left)["reason"] == "left by hand"
