@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from bedplate.host.clock import SystemClock
+from bedplate.host.run import SystemRunner
 from bedplate.image.build import Image
+from bedplate.local.pools.reconcile import provider
+from bedplate.model.machines import MachineState
 from bedplate.testing.updating import NODE, UpdateLab, open_update_lab
 
 pytestmark = pytest.mark.vm
@@ -37,6 +40,7 @@ def test_a_node_comes_back_from_power_cuts_at_random_instants_of_updates(lab: Up
         seen.add(lab.status()["state"])
         boot = lab.boot_id()
         lab.cut_power()
+        lab.wait(lambda: "" if power_of(lab) is MachineState.STOPPED else "the machine is not off yet")
         lab.switch_on()
         lab.wait_for_next_boot(after=boot)
         assert lab.runs() in versions
@@ -44,3 +48,8 @@ def test_a_node_comes_back_from_power_cuts_at_random_instants_of_updates(lab: Up
     (wanted,) = {*versions} - {lab.runs()}
     lab.update(wanted)
     assert lab.runs() == wanted
+
+
+def power_of(lab: UpdateLab) -> MachineState:
+    (machine,) = provider(lab.cluster, SystemRunner()).list()
+    return machine.state
