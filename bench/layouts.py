@@ -10,26 +10,26 @@ from bedplate.host.run import Runner
 from bedplate.image.build import Image
 from bedplate.image.tools import Tools
 from bedplate.model.digests import sha256_of_parts
+from bench.own import USR
 
 OPTIONS = ("-zzstd", "-C65536", "--all-root", "-T0", "-U00000000-0000-4000-8000-000000000000")
 """The level is the default one, 3. Its blocks of 64 KiB are what zstd needs to be better than lz4 here."""
-FILE = "usr.erofs"
 
 
 def have_compressed(image: Image, cache: Path, runner: Runner) -> Path:
     """The image's /usr compressed, made where `cache` lacks it."""
-    source = image.folder / "usr.erofs"
+    source = image.folder / USR
     parts = {"usr": file_sha256(source), "options": " ".join(OPTIONS), "tools": image.tools.name}
     folder = cache / sha256_of_parts(parts.items())[:32]
     if not folder.is_dir():
         with folder_in_one_step(folder) as made, tempfile.TemporaryDirectory(dir=cache, prefix=".tree.") as work:
-            compress(source, made / FILE, Path(work), Tools(image.tools, runner))
-    return folder / FILE
+            compress(source, made / USR, Path(work), Tools(image.tools, runner))
+    return folder / USR
 
 
 def compress(source: Path, target: Path, work: Path, tools: Tools) -> None:
     """Unpack the image in `work`, and pack it again."""
-    (work / FILE).hardlink_to(source)
-    tools.run(work, ["fsck.erofs", "--extract=/mnt/tree", "--preserve", f"/mnt/{FILE}"])
+    (work / USR).hardlink_to(source)
+    tools.run(work, ["fsck.erofs", "--extract=/mnt/tree", "--preserve", f"/mnt/{USR}"])
     tools.run(work, ["mkfs.erofs", "--quiet", *OPTIONS, "/mnt/packed", "/mnt/tree"])
     (work / "packed").rename(target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bedplate.cli.output import align
+from bedplate.cli.columns import align
 from bench.figures import Figure
 
 BETWEEN = " | "

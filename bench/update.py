@@ -19,7 +19,7 @@ from bench.figures import Figure, at_most, told
 from bench.pairs import KERNEL, Series, have_series
 
 MOST = {(KERNEL, OURS): 13.0, (KERNEL, OURS_AGAIN): 5.0}
-"""MB of a whole release. The second is for nodes with memory enough to pack the kernel again."""
+"""MB of a whole release. The second is for nodes with memory enough to pack the kernel again; no release has it yet."""
 
 
 def measure() -> Sequence[Figure]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,26 +22,20 @@ NodesOption = Annotated[
         show_default=str(FIRST_COUNT),
     ),
 ]
-ApiPortOption = Annotated[
-    int | None,
-    typer.Option(
+
+
+def _port(of: str, first: int) -> Any:  # what the library's own function returns
+    return typer.Option(
         metavar="PORT",
         min=1,
         max=65535,
-        help="Port of this computer for the API server.",
-        show_default=f"as before, at first {API_PORT}",
-    ),
-]
-RegistryPortOption = Annotated[
-    int | None,
-    typer.Option(
-        metavar="PORT",
-        min=1,
-        max=65535,
-        help="Port of this computer for the registry.",
-        show_default=f"as before, at first {REGISTRY_RELAY}",
-    ),
-]
+        help=f"Port of this computer for {of}.",
+        show_default=f"as before, at first {first}",
+    )
+
+
+ApiPortOption = Annotated[int | None, _port("the API server", API_PORT)]
+RegistryPortOption = Annotated[int | None, _port("the registry", REGISTRY_RELAY)]
 KubeconfigOption = Annotated[
     Path | None,
     typer.Option(
