@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from bedplate.cli.context import report
@@ -19,8 +20,7 @@ from bedplate.testing.published import Against
 from bedplate.testing.updating import NODE, UpdateLab, open_update_lab
 from bench.figures import Figure, at_most, told
 
-AGENT = "/system.slice/bedplate-agent.service"
-METRICS = f"/api/v1/nodes/{NODE}/proxy/metrics/cadvisor"
+CONTROL_GROUP = "/host/sys/fs/cgroup/system.slice/bedplate-agent.service"
 LIMIT = 900.0
 POLL_SECONDS = 0.1
 BEGIN = "Rebooting: "
@@ -37,13 +37,10 @@ ANSWER = re.compile(r'"GET (?P<path>\S+) \S+" \d+ (?P<sent>\d+)$', re.MULTILINE)
 
 def measure() -> Sequence[Figure]:
     with tempfile.TemporaryDirectory(prefix="bedplate-bench-") as state, open_update_lab(Path(state)) as lab:
-        before = lab.runs()
         full = update(lab, lab.publish(1), "full payloads")
         first, second = lab.image(1), lab.image(2)
-        delta = update(lab, lab.repository.publish(second, Against(first.manifest.version, first)), "deltas")
-        if lab.runs() in (before, first.manifest.version):
-            raise OurError("The node did not become what was measured.", details=lab.runs())
-        return (*full, *delta)
+        against = Against(first.manifest.version, first, kernel=True)
+        return (*full, *update(lab, lab.repository.publish(second, against), "deltas"))
 
 
 def update(lab: UpdateLab, version: str, way: str) -> Sequence[Figure]:
@@ -55,6 +52,8 @@ def update(lab: UpdateLab, version: str, way: str) -> Sequence[Figure]:
         most = watch_memory(lab, console, step)
         phases = watch_pause(lab, console, step)
         lab.update(version)
+    if lab.runs() != version:
+        raise OurError("The node did not become what was measured.", details=lab.runs())
     wire = sent(log.read_bytes()[answered:].decode())
     return (
         at_most(f"agent's memory, by {way}", most / 1e6, "MB", 128),
@@ -64,18 +63,27 @@ def update(lab: UpdateLab, version: str, way: str) -> Sequence[Figure]:
     )
 
 
-def watch_memory(lab: UpdateLab, console: int, step: Step) -> float:
-    """The most that the agent had of memory that it cannot give back, in bytes, until it asks for the reboot."""
-    seen = [0.0]
+def watch_memory(lab: UpdateLab, console: int, step: Step) -> int:
+    """The most that the agent was seen to have, in bytes, until it asks for the reboot."""
+    seen: list[int] = []
 
     def missing() -> str:
-        metrics = lab.home.kubectl("get", "--raw", METRICS)
-        seen.extend(resident(metrics))
+        if BEGIN in lab.console()[console:]:
+            return ""
+        seen.append(held(lab.look("mounttest", f"--file_content={CONTROL_GROUP}/memory.stat")))
         step.note(f"{max(seen) / 1e6:.0f} MB")
-        return "" if BEGIN in lab.console()[console:] else "the reboot"
+        return "the reboot"
 
-    waited(missing, every=1.0)
+    waited(missing)
+    if not seen:
+        raise OurError("The node had taken the version before anyone could look at its memory.")
     return max(seen)
+
+
+def held(statistics: str) -> int:
+    """Bytes of a control group that the kernel cannot take back, by its memory.stat (Linux, cgroup-v2.rst)."""
+    found = dict(re.findall(r"^(anon|kernel|slab_reclaimable) (\d+)$", statistics, re.MULTILINE))
+    return int(found["anon"]) + int(found["kernel"]) - int(found["slab_reclaimable"])
 
 
 def watch_pause(lab: UpdateLab, console: int, step: Step) -> Mapping[str, float]:
@@ -85,7 +93,7 @@ def watch_pause(lab: UpdateLab, console: int, step: Step) -> Mapping[str, float]
     marks = [0.0]
     for phase, words in SEEN.items():
         step.note(phase)
-        waited(lambda words=words: "" if words in lab.console()[console:] else words, every=POLL_SECONDS)
+        waited(partial(lacks, lab, console, words), every=POLL_SECONDS)
         marks.append(clock.monotonic() - started)
     step.note("join")
     with lab.cluster.api() as api:
@@ -94,16 +102,15 @@ def watch_pause(lab: UpdateLab, console: int, step: Step) -> Mapping[str, float]
     return {name: after - before for name, before, after in zip((*SEEN, "join"), marks, marks[1:], strict=False)}
 
 
-def waited(missing: Callable[[], str], *, every: float) -> None:
+def lacks(lab: UpdateLab, console: int, words: str) -> str:
+    """`words`, unless the console has them after `console` characters."""
+    return "" if words in lab.console()[console:] else words
+
+
+def waited(missing: Callable[[], str], *, every: float = 1.0) -> None:
     left = wait_until(missing, SystemClock(), seconds=LIMIT, every=every).missing
     if left:
         raise OurError("A node did not update.", details=f"Within {LIMIT:g} s it did not come to {left!r}.")
-
-
-def resident(metrics: str) -> Sequence[float]:
-    """Bytes of the agent that are backed by no file, from cAdvisor's metrics."""
-    found = re.findall(rf'^container_memory_rss\{{[^}}]*\bid="{AGENT}"[^}}]*\}} (\S+)', metrics, re.MULTILINE)
-    return [float(each) for each in found]
 
 
 def sent(log: str) -> int:

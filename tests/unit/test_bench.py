@@ -11,15 +11,13 @@ from bedplate.cli.progress import ConsoleReport
 from bedplate.model.errors import OurError
 from bedplate.testing.clock import FakeClock
 from bench.boot import step_seconds, working_sets
-from bench.on_node import resident, sent
+from bench.on_node import held, sent
 
 METRICS = """\
 # TYPE container_memory_working_set_bytes gauge
 container_memory_working_set_bytes{container="",id="/",image=""} 2.29e+08 1764000000000
 container_memory_working_set_bytes{container="",id="/system.slice/kubelet.service",image=""} 1e+08 1764000000000
 container_memory_usage_bytes{container="",id="/",image=""} 9e+08 1764000000000
-container_memory_rss{container="",id="/system.slice/bedplate-agent.service",image=""} 4.1e+07 1764000000000
-container_memory_rss{container="",id="/system.slice/kubelet.service",image=""} 8e+07 1764000000000
 """
 LOG = """http://10.75.0.1:8470/
 10.75.0.11 - - [25/Nov/2026 03:00:00] "GET /metadata/timestamp.json HTTP/1.1" 304 0
@@ -54,8 +52,8 @@ def test_memory_is_told_by_cgroup() -> None:
     assert working_sets(METRICS) == {"/": 2.29e8, "/system.slice/kubelet.service": 1e8}
 
 
-def test_the_agents_own_memory_is_what_no_file_backs() -> None:
-    assert resident(METRICS) == [4.1e7]
+def test_memory_that_the_kernel_can_take_back_is_not_held() -> None:
+    assert held("anon 4000\nfile 90000\nkernel 700\nkernel_stack 100\nslab_reclaimable 200\nslab 300\n") == 4500
 
 
 def test_what_went_out_is_the_sum_of_all_answers() -> None:

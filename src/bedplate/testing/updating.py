@@ -113,6 +113,11 @@ class UpdateLab:
         self.repository.refresh()
         self.wait(lambda: "" if self._timestamp() > before else "the node has not asked the repository again")
 
+    def look(self, *arguments: str) -> str:
+        """What Kubernetes' test program says on the node, whose root folder is at /host."""
+        image = f"bedplate.local/agnhost:{self.cluster.order.kubernetes}"
+        return Prober(self.home.admin, image).ask(NODE, *arguments)
+
     def console(self) -> str:
         """All that the node has written to its console, over all boots."""
         return (self.home.cluster / "machines" / NODE / "console.log").read_text(errors="replace")
@@ -139,8 +144,7 @@ class UpdateLab:
 
     def _timestamp(self) -> int:
         """The number of the timestamp that the node has."""
-        prober = Prober(self.home.admin, f"bedplate.local/agnhost:{self.cluster.order.kubernetes}")
-        said = prober.ask(NODE, "mounttest", f"--file_content={METADATA.format('timestamp.json')}")
+        said = self.look("mounttest", f"--file_content={METADATA.format('timestamp.json')}")
         return int(json.loads(said[said.index("{") : said.rindex("}") + 1])["signed"]["version"])
 
     def _build(self, words: list[str]) -> str:
