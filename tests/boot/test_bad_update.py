@@ -48,6 +48,7 @@ def test_a_version_whose_kernel_panics_is_left_after_its_tries(lab: UpdateLab) -
     dead = lab.publish(4, PANICS)
     assert lab.try_in_vain(dead) == "it did not come up in 3 boots"
     assert lab.runs() == before
+    assert any("sysrq triggered crash" in line for line in lab.failure(dead)["last_lines"])
 
 
 def test_a_version_that_hangs_is_left_by_the_watchdog(lab: UpdateLab) -> None:
