@@ -227,7 +227,9 @@ def test_a_name_that_nobody_has_cannot_be_reached() -> None:
         take(over_network(), "http://nobody.invalid/")
 
 
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "nonsense", "file:///etc/passwd", "https:///no-host"])
+@pytest.mark.parametrize(
+    "url", ["ftp://127.0.0.1/", "nonsense", "file:///etc/passwd", "https:///no-host", "http://[::1"]
+)
 def test_what_is_no_address_of_http_is_refused(url: str) -> None:
     with pytest.raises(UserError, match="is not an address"):
         take(over_network(), url)

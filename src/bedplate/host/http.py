@@ -101,9 +101,7 @@ class SystemHttp:
 
     @contextmanager
     def get(self, url: str, *, most: int, start: int = 0, etag: str = "") -> Iterator[Reply]:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(f"{url!r} is not an address of a server.", resolution="Write https://HOST/PATH.")
+        check_address(url)
         headers = {"Accept-Encoding": "identity", "User-Agent": "bedplate"}
         headers |= {"Range": f"bytes={start}-"} if start else {}
         headers |= {"If-None-Match": etag} if etag else {}
@@ -161,6 +159,17 @@ class SystemHttp:
                 raise too_slow(url, f"less than {self._limits.floor_bytes} bytes a second")
             self._limit(len(piece))
             yield piece
+
+
+def check_address(url: str) -> None:
+    """Raises `UserError` for what is no address of a server of HTTP."""
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:  # brackets without an end
+        is_one = False
+    if not is_one:
+        raise UserError(f"{url!r} is not an address of a server.", resolution="Write https://HOST/PATH.")
 
 
 def within(pieces: Iterator[bytes], url: str, *, most: int, skip: int = 0) -> Iterator[bytes]:

@@ -42,12 +42,16 @@ class Source(_Setting, frozen=True):
 class Leave(_Setting, frozen=True):
     """When a node may reboot: at any time, in `windows` of the time zone `zone`, and with the leave of a FleetLock
     server at the URL `fleet_lock`, in whose group `group` it is. What is given has to hold.
+
+    `proxy` and `ca` are for that server what those of `Source` are for releases: it may stand in another network.
     """
 
     windows: tuple[Window, ...] = ()
     zone: str = "UTC"
     fleet_lock: str = ""
     group: str = "default"
+    proxy: str = ""
+    ca: str = ""
 
 
 class Health(_Setting, frozen=True):

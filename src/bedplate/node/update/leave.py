@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from bedplate.host.clock import Clock
-from bedplate.host.peers import Peers
+from bedplate.host.post import Post
 from bedplate.model.errors import UserError
-from bedplate.model.network import Answer, Caller, Reach
+from bedplate.model.network import Answer, Reach
 from bedplate.node.settings import Leave
 from bedplate.rollout.windows import Window, is_open, next_opening
 
@@ -58,7 +58,7 @@ class FleetLock:
     url: str
     group: str
     identity: str
-    peers: Peers
+    post: Post
 
     def ask(self) -> str:
         return self._post("/v1/pre-reboot")
@@ -68,7 +68,7 @@ class FleetLock:
 
     def _post(self, path: str) -> str:
         body = msgspec.json.encode({"client_params": {"group": self.group, "id": self.identity}})
-        answer = self.peers.send("POST", self.url.rstrip("/") + path, Caller(), body, headers=FLEET_LOCK)
+        answer = self.post.send(self.url.rstrip("/") + path, body, headers=FLEET_LOCK)
         return "" if 200 <= answer.status < 300 else f"the FleetLock server {_words(answer)}"
 
 
@@ -81,7 +81,7 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 def _words(answer: Answer) -> str:
     if answer.reach is not Reach.ANSWERED:
-        return f"cannot be asked: {answer.reach.value}"
+        return f"cannot be asked: {answer.reach.value}{f' ({answer.details})' if answer.details else ''}"
     try:
         said = msgspec.json.decode(answer.body, type=_Refusal)
     except msgspec.MsgspecError:
@@ -94,7 +94,7 @@ def ask_all(asked: Sequence[LeaveToReboot]) -> str:
     return next(filter(None, (each.ask() for each in asked)), "")
 
 
-def leave_of(leave: Leave, *, identity: str, peers: Peers, clock: Clock) -> tuple[LeaveToReboot, ...]:
+def leave_of(leave: Leave, *, identity: str, post: Post, clock: Clock) -> tuple[LeaveToReboot, ...]:
     """Whom the settings name; nobody means always. Raises `UserError` for a time zone that is none."""
     asked: list[LeaveToReboot] = []
     if leave.windows:
@@ -108,5 +108,5 @@ def leave_of(leave: Leave, *, identity: str, peers: Peers, clock: Clock) -> tupl
             ) from problem
         asked.append(Windows(leave.windows, zone, clock))
     if leave.fleet_lock:
-        asked.append(FleetLock(leave.fleet_lock, leave.group, identity, peers))
+        asked.append(FleetLock(leave.fleet_lock, leave.group, identity, post))
     return tuple(asked)

@@ -17,6 +17,7 @@ from bedplate.host.machine import Machine
 from bedplate.host.media import Media
 from bedplate.host.pace import RateLimit
 from bedplate.host.peers import Peers
+from bedplate.host.post import SystemPost
 from bedplate.host.run import Runner
 from bedplate.model.errors import MachineError, briefly
 from bedplate.node.apiserver import OwnNode
@@ -25,7 +26,7 @@ from bedplate.node.health.verdict import FAILED, Verdict, read_verdict
 from bedplate.node.health.verdict import RECORD as VERDICT
 from bedplate.node.repack.ask import Repacker
 from bedplate.node.repack.job import FOLDER as REPACK
-from bedplate.node.settings import Settings
+from bedplate.node.settings import Leave, Settings, Source
 from bedplate.node.slots.loader import Entry
 from bedplate.node.slots.rules import root_hash_of
 from bedplate.node.slots.slots import Slots
@@ -88,7 +89,7 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
     hands = Hands(
         slots=slots,
         taker=Taker(slots, releases, version, folder, repacker, free, world.say, gauge),
-        leave=leave_of(settings.leave, identity=identity, peers=world.peers, clock=world.clock),
+        leave=leave_of(settings.leave, identity=identity, post=SystemPost(route_of(settings.leave)), clock=world.clock),
         runner=world.runner,
         folder=folder,
         save=record.write,
@@ -162,11 +163,16 @@ def _sources(world: World, settings: Settings, trust: bytes, *, built: datetime)
 
 def _http(world: World, settings: Settings) -> Http:
     source = settings.source
-    proxies = {"http": source.proxy, "https": source.proxy} if source.proxy else {}
-    route = Route(proxies, authority=source.ca)
+    route = route_of(source)
     if not source.rate:
         return SystemHttp(route, world.clock)
     return SystemHttp(route, world.clock, limit=RateLimit(source.rate, world.clock))
+
+
+def route_of(way: Source | Leave) -> Route:
+    """How servers of one kind are reached: by one proxy for all addresses, or by none."""
+    proxies = {"http": way.proxy, "https": way.proxy} if way.proxy else {}
+    return Route(proxies, authority=way.ca)
 
 
 def _clock(world: World, releases: Sources | None) -> str:
