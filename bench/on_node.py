@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -35,32 +36,49 @@ SEEN: Mapping[str, str] = {
 ANSWER = re.compile(r'"GET (?P<path>\S+) \S+" \d+ (?P<sent>\d+)$', re.MULTILINE)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An update as it was seen: `memory`, `wire` and `payloads` in bytes, `phases` of the pause in seconds."""
+
+    memory: int
+    wire: int
+    payloads: int
+    phases: Mapping[str, float]
+
+
 def measure() -> Sequence[Figure]:
     with tempfile.TemporaryDirectory(prefix="bedplate-bench-") as state, open_update_lab(Path(state)) as lab:
         full = update(lab, lab.publish(1), "full payloads")
         first, second = lab.image(1), lab.image(2)
         against = Against(first.manifest.version, first, kernel=True)
-        return (*full, *update(lab, lab.repository.publish(second, against), "deltas"))
+        delta = update(lab, lab.repository.publish(second, against), "deltas")
+    # These deltas are of two images that differ in their version alone: a share of their size would say nothing.
+    share = at_most("bytes on the wire of the payloads' size, in full", 100 * full.wire / full.payloads, "%", 102)
+    return (share, *figures(full, "full payloads"), *figures(delta, "deltas"))
 
 
-def update(lab: UpdateLab, version: str, way: str) -> Sequence[Figure]:
+def figures(taken: Taken, way: str) -> Iterator[Figure]:
+    yield told(f"bytes on the wire beyond the payloads, by {way}", (taken.wire - taken.payloads) / 1e3, "kB")
+    yield at_most(f"agent's memory, by {way}", taken.memory / 1e6, "MB", 128)
+    yield told(f"pause from reboot to Ready, after {way}", sum(taken.phases.values()), "s")
+    for name, seconds in taken.phases.items():
+        yield told(f"  of it {name}", seconds, "s")
+
+
+def update(lab: UpdateLab, version: str, way: str) -> Taken:
     """Have the node become `version`, and watch it."""
-    console, log = len(lab.console()), lab.cluster.folder / "log/releases.log"
+    console, log, boot = len(lab.console()), lab.cluster.folder / "log/releases.log", lab.boot_id()
     answered = log.stat().st_size
     with report().step(f"Update by {way}") as step:
         lab.home.bedplate("node", "update", NODE, f"--version={version}", "--no-wait")
         most = watch_memory(lab, console, step)
         phases = watch_pause(lab, console, step)
+        if lab.boot_id() == boot:
+            raise OurError("The node was counted Ready before it was off.")
         lab.update(version)
     if lab.runs() != version:
         raise OurError("The node did not become what was measured.", details=lab.runs())
-    wire = sent(log.read_bytes()[answered:].decode())
-    return (
-        at_most(f"agent's memory, by {way}", most / 1e6, "MB", 128),
-        at_most(f"bytes on the wire of the payloads' size, {way}", 100 * wire / taken(lab, version), "%", 102),
-        told(f"pause from reboot to Ready, after {way}", sum(phases.values()), "s"),
-        *(told(f"  of it {name}", seconds, "s") for name, seconds in phases.items()),
-    )
+    return Taken(most, sent(log.read_bytes()[answered:].decode()), payload_bytes(lab, version), phases)
 
 
 def watch_memory(lab: UpdateLab, console: int, step: Step) -> int:
@@ -118,6 +136,6 @@ def sent(log: str) -> int:
     return sum(int(found["sent"]) for found in ANSWER.finditer(log))
 
 
-def taken(lab: UpdateLab, version: str) -> int:
+def payload_bytes(lab: UpdateLab, version: str) -> int:
     """The size of the payloads by which the node took `version`, by its history."""
     return sum(int(size) for size in re.findall(r"payload of (\d+) bytes", lab.ways(version)))
