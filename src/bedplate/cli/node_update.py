@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -9,14 +12,16 @@ import typer
 
 from bedplate.cli.context import report
 from bedplate.cli.local import the_cluster
+from bedplate.cli.outcome import why_not
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.clock import Clock, SystemClock, wait_until
+from bedplate.host.report import Report
 from bedplate.host.run import ProgramFailed, SystemRunner
 from bedplate.local.kubectl import Kubectl
 from bedplate.model.errors import PeerError, UserError
 from bedplate.model.versions import ImageVersion
 from bedplate.wire.desired import STATUS, Failed, Line, Status, Wish, annotations_of, wish_of
-from bedplate.wire.node import Node, read_node
+from bedplate.wire.node import read_node
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The node's name.")]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the outcome.", show_default=True)]
@@ -62,7 +67,7 @@ def update(
     """
     if version is not None:
         ImageVersion.parse(version)
-    _tell(name, Wish(version=version or ""), wait=wait)
+    tell(_node_object(name), partial(updated, name, version or ""), SystemClock(), report(), wait=wait)
 
 
 def rollback(name: NameArgument, *, wait: WaitOption = True) -> None:
@@ -71,21 +76,20 @@ def rollback(name: NameArgument, *, wait: WaitOption = True) -> None:
     The version that it leaves is not taken again until `bedplate node update`
     says so.
     """
-    _tell(name, Wish(rollback=True), wait=wait)
+    tell(_node_object(name), rolled_back, SystemClock(), report(), wait=wait)
 
 
 def pin(
     name: NameArgument, *, off: Annotated[bool, typer.Option("--off", help="Let it update again.")] = False
 ) -> None:
     """Keep a node at the version that it runs."""
-    kubectl = _kubectl()
-    wish = wish_of(_node(kubectl, name).metadata.annotations) or Wish()
-    _annotate(kubectl, name, msgspec.structs.replace(wish, pinned=not off))
+    node = _node_object(name)
+    node.write(msgspec.structs.replace(node.wish(), pinned=not off))
 
 
 def status(name: NameArgument, *, output: OutputOption = OutputFormat.table) -> None:
     """Show which version a node runs, and what it is about."""
-    said = _status(_kubectl(), name)
+    said = _node_object(name).status()
     shown = NodeStatus(name, said.version, said.state, said.doing, said.target, said.other, said.pinned, said.clock)
     emit(shown, output=output)
 
@@ -95,7 +99,7 @@ def history(name: NameArgument, *, output: OutputOption = OutputFormat.table) ->
 
     Of a version that failed, the end of what its boot wrote is shown as well.
     """
-    said = _status(_kubectl(), name)
+    said = _node_object(name).status()
     if output is OutputFormat.json:
         emit(Past(said.history, said.failures), output=output)
         return
@@ -112,57 +116,85 @@ def annotate_arguments(name: str, wish: Wish) -> tuple[str, ...]:
     return ("annotate", "node", name, "--overwrite", *words)
 
 
-def _tell(name: str, wish: Wish, *, wait: bool) -> None:
-    kubectl, clock = _kubectl(), SystemClock()
-    _status(kubectl, name)  # a node that does not exist, or has no agent, would not hear of it
-    wish = msgspec.structs.replace(wish, asked=clock.now().isoformat(timespec="milliseconds"))
-    _annotate(kubectl, name, wish)
+def updated(name: str, version: str, before: Wish) -> Wish:
+    """The wish for another version; the channel that was wished for stays. Raises `UserError` while it is pinned."""
+    if before.pinned:
+        raise UserError(
+            f"Node {name} is pinned to the version that it runs.",
+            resolution=f"Let it update again with `bedplate node pin {name} --off`.",
+        )
+    return Wish(version=version, channel=before.channel)
+
+
+def rolled_back(before: Wish) -> Wish:
+    """The wish to go back; a pin holds afterwards, for the version that the node goes back to."""
+    return Wish(rollback=True, channel=before.channel, pinned=before.pinned)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeObject:
+    """The Node object of one node, by which people and its agent talk."""
+
+    name: str
+    kubectl: Kubectl
+
+    def wish(self) -> Wish:
+        return wish_of(self._annotations()) or Wish()
+
+    def write(self, wish: Wish) -> None:
+        self.kubectl.run(*annotate_arguments(self.name, wish))
+
+    def status(self) -> Status:
+        """Raises `PeerError` when no agent has told any."""
+        text = self._annotations().get(STATUS)
+        if text is None:
+            raise PeerError(
+                f"Node {self.name} has not told anything of updates yet.",
+                resolution=f"See with `bedplate node console {self.name}` whether its agent runs.",
+            )
+        return msgspec.json.decode(text, type=Status)
+
+    def _annotations(self) -> Mapping[str, str]:
+        try:
+            found = read_node(self.kubectl.run("get", "node", self.name, "--output=json").encode())
+        except ProgramFailed as problem:
+            if "(NotFound)" not in problem.details:
+                raise
+            message = f"There is no node {self.name}."
+            raise UserError(message, resolution="List them with `kubectl get nodes`.") from problem
+        return found.metadata.annotations
+
+
+def tell(node: NodeObject, change: Callable[[Wish], Wish], clock: Clock, report: Report, *, wait: bool) -> None:
+    """Change what is wanted of a node. A node that does not exist, or has no agent, would not hear of it."""
+    before = node.status()
+    asked = clock.now().isoformat(timespec="milliseconds")
+    wish = msgspec.structs.replace(change(node.wish()), asked=asked)
+    node.write(wish)
     if wait:
-        _wait(kubectl, name, wish, clock)
+        wait_for(node, before, wish, clock, report)
 
 
-def _annotate(kubectl: Kubectl, name: str, wish: Wish) -> None:
-    kubectl.run(*annotate_arguments(name, wish))
-
-
-def _wait(kubectl: Kubectl, name: str, wish: Wish, clock: Clock) -> None:
+def wait_for(node: NodeObject, before: Status, wish: Wish, clock: Clock, report: Report) -> None:
     """Until the node rests after it has heard of the wish. Raises `PeerError` when it did not become what was asked."""
-    with report().step(f"Node {name}") as step:
+    with report.step(f"Node {node.name}") as step:
 
         def missing() -> str:
-            said = _status(kubectl, name)
+            said = node.status()
             step.note(f"{said.state}: {said.doing}")
             return "" if said.asked == wish.asked and not said.busy else said.doing or said.state
 
         waited = wait_until(missing, clock, seconds=WAIT_SECONDS, every=POLL_SECONDS)
-        said = _status(kubectl, name)
-        if waited.missing or (wish.version and said.version != wish.version):
+        said = node.status()
+        why = waited.missing or why_not(before, said, wish)
+        if why:
             raise PeerError(
-                f"Node {name} runs {said.version}.",
-                details=said.failures[0].reason if said.failures else said.doing,
-                resolution=f"See what happened with `bedplate node history {name}`.",
+                f"Node {node.name} runs {said.version}.",
+                details=why,
+                resolution=f"See what happened with `bedplate node history {node.name}`.",
             )
         step.note(said.version)
 
 
-def _status(kubectl: Kubectl, name: str) -> Status:
-    text = _node(kubectl, name).metadata.annotations.get(STATUS)
-    if text is None:
-        raise PeerError(
-            f"Node {name} has not told anything of updates yet.",
-            resolution=f"See with `bedplate node console {name}` whether its agent runs.",
-        )
-    return msgspec.json.decode(text, type=Status)
-
-
-def _node(kubectl: Kubectl, name: str) -> Node:
-    try:
-        return read_node(kubectl.run("get", "node", name, "--output=json").encode())
-    except ProgramFailed as problem:
-        if "(NotFound)" not in problem.details:
-            raise
-        raise UserError(f"There is no node {name}.", resolution="List them with `kubectl get nodes`.") from problem
-
-
-def _kubectl() -> Kubectl:
-    return the_cluster().kubectl(SystemRunner())
+def _node_object(name: str) -> NodeObject:
+    return NodeObject(name, the_cluster().kubectl(SystemRunner()))

@@ -1,0 +1,33 @@
+"""What came of a word to a node: its status before and after in, why it is not as asked out."""
+
+from __future__ import annotations
+
+from bedplate.wire.desired import Status, Wish
+
+GOOD = "Good"
+"""The state of a node that stays on what it became."""
+
+
+def why_not(before: Status, after: Status, wish: Wish) -> str:
+    """Why a node that rests is not what was asked of it, in its own words; empty when it is.
+
+    A change without a version may have found nothing to do: then the node says that what is wanted runs.
+    """
+    return "" if _as_asked(before, after, wish) else _reason(before, after, wish)
+
+
+def _as_asked(before: Status, after: Status, wish: Wish) -> bool:
+    changed = after.version != before.version
+    if wish.version:
+        return after.version == wish.version
+    if wish.rollback:
+        return changed
+    return after.doing == f"{after.version} runs" or (changed and after.state == GOOD)
+
+
+def _reason(before: Status, after: Status, wish: Wish) -> str:
+    """What failed since; of a version that failed long ago nothing is told, since it is not the reason now."""
+    new = [failed for failed in after.failures if failed not in before.failures]
+    failed = [each.reason for each in new if wish.version in ("", each.version)]
+    happened = [line.reason for line in after.history if line not in before.history] if wish.rollback else []
+    return next(iter([*failed, *happened]), after.doing or after.state)
