@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -15,7 +16,7 @@ from bedplate.release.publish.renewal import refresh
 from bedplate.release.publish.rotation import rotate
 from bedplate.release.publish.shown import read_shown
 from bedplate.release.publish.verify import verify
-from bedplate.release.trust.layout import TIMESTAMP_FILE
+from bedplate.release.trust.layout import ROOT_VERSION, TIMESTAMP_FILE
 from bedplate.testing.releases import OLDER, VERSION
 from bedplate.testing.store import MemoryStore
 from tests.unit.release.publisher import Publisher, promoting, publishing, withdrawing
@@ -111,6 +112,16 @@ def test_a_root_that_no_other_leads_to_is_named_with_the_gap(whole: Publisher) -
 def test_a_damaged_root_is_told_of_once(whole: Publisher) -> None:
     del whole.store.files["metadata/2.root.json"]
     assert [finding.about for finding in verify(whole.store, whole.now)].count("metadata/2.root.json") == 1
+
+
+@pytest.mark.parametrize("number", ["3", None, 2.5, True, [3]], ids=repr)
+def test_a_newest_root_that_is_no_number_is_named_and_ends_nothing(whole: Publisher, number: object) -> None:
+    stamp = json.loads(whole.store.files[TIMESTAMP_FILE])
+    stamp["signed"][ROOT_VERSION] = number
+    whole.store.files[TIMESTAMP_FILE] = json.dumps(stamp).encode()
+    said = [finding.message for finding in verify(whole.store, whole.now) if finding.about == TIMESTAMP_FILE]
+    assert [message.split(":")[0] for message in said[:1]] == ["Its signatures do not hold"]
+    assert said[1:] == [f"It names {number!r} as the newest root, and that is no number."]
 
 
 def test_everything_that_is_damaged_is_named_at_once(whole: Publisher) -> None:

@@ -72,10 +72,7 @@ class Inspection:
         stamp = self._role(TIMESTAMP_FILE, TIMESTAMP, None, Timestamp, root)
         if stamp is None:
             return
-        newest = stamp.unrecognized_fields.get(ROOT_VERSION, root.version)
-        missed = metadata_file(ROOT, newest)
-        if newest > root.version and not any(finding.about == missed for finding in self.findings):
-            self._say(Severity.ERROR, missed, "It is missing: the timestamp names it.", COPY)
+        self._newest_root(stamp, root)
         path = metadata_file(SNAPSHOT, stamp.snapshot_meta.version)
         snapshot = self._role(path, SNAPSHOT, stamp.snapshot_meta, Snapshot, root)
         if snapshot is None:
@@ -92,6 +89,15 @@ class Inspection:
             if role is not None:
                 found[name] = role
                 self._targets |= role.targets
+
+    def _newest_root(self, stamp: Timestamp, root: Root) -> None:
+        newest = stamp.unrecognized_fields.get(ROOT_VERSION, root.version)
+        if type(newest) is not int:
+            self._say(Severity.ERROR, TIMESTAMP_FILE, f"It names {newest!r} as the newest root, and that is no number.")
+            return
+        missed = metadata_file(ROOT, newest)
+        if newest > root.version and not any(finding.about == missed for finding in self.findings):
+            self._say(Severity.ERROR, missed, "It is missing: the timestamp names it.", COPY)
 
     def _role(
         self, path: str, name: str, meta: MetaFile | None, kind: type[S], delegator: Root | Targets | None
