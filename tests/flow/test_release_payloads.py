@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from bedplate.cli.release_image import Making, prepare_image
-from bedplate.cli.release_payloads import PayloadMaker, older_parts, versions_before
+from bedplate.cli.release_payloads import LOCK, PayloadMaker, older_parts, versions_before
+from bedplate.host.locks import take
 from bedplate.image.manifest import Manifest, write_manifest
 from bedplate.image.verity import MAGIC, SUPERBLOCK
 from bedplate.model.digests import sha256
@@ -23,7 +26,7 @@ from bedplate.release.publish.shown import read_shown
 from bedplate.release.publish.store import FolderStore
 from bedplate.testing.clock import START
 from bedplate.testing.packed_uki import archive, uki
-from bedplate.testing.report import RecordedReport
+from bedplate.testing.report import RecordedReport, RecordedStep
 from bedplate.wire.release import PartName, PayloadKind, Release
 
 VERSIONS = tuple(f"Bedplate-1.37-amd64-202611.{day}.0" for day in (20, 22, 24))
@@ -147,6 +150,35 @@ def test_what_is_in_the_cache_is_not_made_again_and_a_damaged_one_is_named(desk:
     (kept / "payload").write_bytes(b"x")
     with pytest.raises(MachineError, match="is damaged"):
         desk.make(VERSIONS[2], USR)
+
+
+@dataclass
+class Patient(RecordedStep):
+    """A step in which the other process ends as soon as it is waited for."""
+
+    end: Callable[[], None] = lambda: None
+
+    def note(self, text: str) -> None:
+        super().note(text)
+        if text.startswith("Wait for process"):
+            self.end()
+
+
+def test_a_payload_that_another_process_makes_is_waited_for_and_not_made_again(desk: Desk) -> None:
+    desk.make(VERSIONS[0], USR)
+    (kept,) = desk.cache.glob("usr-*")
+    theirs = kept.rename(kept.with_name(f".{kept.name}.theirs"))
+    marked, held = (theirs / "payload").stat().st_mtime_ns, take(desk.cache / LOCK)
+    assert held is not None
+
+    def end() -> None:
+        theirs.rename(kept)
+        os.close(held)
+
+    step, source = Patient("Payloads", end=end), desk.folder / "images" / VERSIONS[0] / "usr.erofs"
+    PayloadMaker(desk.cache, source, (), step).payloads(PartName.USR, source, desk.folder, VERSIONS[1])
+    assert [note for note in step.notes if note.startswith("Wait")]
+    assert (kept / "payload").stat().st_mtime_ns == marked
 
 
 def test_versions_before_are_of_the_same_minor_and_the_newest_first(desk: Desk) -> None:

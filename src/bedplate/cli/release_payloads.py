@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from bedplate.host.files import file_sha256, folder_in_one_step, remove_leftovers, write_atomically
+from bedplate.host.locks import in_turn
 from bedplate.host.report import Step
 from bedplate.model.errors import MachineError
 from bedplate.model.versions import ImageVersion
@@ -28,7 +29,7 @@ from bedplate.release.publish.store import Store
 from bedplate.release.trust.layout import target_file
 from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release, decode, folder_of, manifest_path
 
-PACKED, DESCRIBED = "payload", "payload.json"
+PACKED, DESCRIBED, LOCK = "payload", "payload.json", ".lock"
 DELTAS = 4
 REPACK = ".repack"
 """In the names of deltas whose kernel is packed again."""
@@ -105,13 +106,25 @@ class PayloadMaker:
 
     def _kept(self, makes: Mapping[str, Make], *, at_once: int) -> Sequence[Kept]:
         """What the cache has by these keys, made where it lacks it, so many at once, each in a process of its own."""
-        missing = [key for key in makes if not (self.cache / key).is_dir()]
+        if self._missing(makes):
+            with in_turn(self.cache / LOCK, doing="making payloads", waiting=self._wait):
+                self._make(self._missing(makes), makes, at_once)
+        return [_read(self.cache / key) for key in makes]
+
+    def _missing(self, makes: Mapping[str, Make]) -> Sequence[str]:
+        return [key for key in makes if not (self.cache / key).is_dir()]
+
+    def _make(self, missing: Sequence[str], makes: Mapping[str, Make], at_once: int) -> None:
         if len(missing) == 1:
             _make(self.cache / missing[0], makes[missing[0]])
         elif missing:
             with ProcessPoolExecutor(min(at_once, len(os.sched_getaffinity(0)))) as pool:
                 list(pool.map(_make, [self.cache / key for key in missing], [makes[key] for key in missing]))
-        return [_read(self.cache / key) for key in makes]
+
+    @contextmanager
+    def _wait(self, line: str) -> Iterator[None]:
+        self.step.note(line)
+        yield
 
 
 def _make(folder: Path, make: Make) -> None:
