@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import Queue
 
 import msgspec
 import pytest
@@ -242,6 +243,24 @@ def test_the_last_release_that_deltas_are_made_against_takes_one(online: Node, f
     online.go_on()
     assert online.status.version == NEXT.name
     assert any(line.reason.startswith("/usr is in the other slot: delta") for line in online.files.memory.history)
+
+
+def test_a_delta_that_a_mirror_has_by_half_is_gone_on_with_once_it_has_all(tmp_path: Path, foundry: Foundry) -> None:
+    told = Queue[str]()
+    foundry.publish(NEXT, bases=(OLD,))
+    (file,) = foundry.store.folder.rglob("*.delta")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with serving(foundry.store.folder, log=told.put) as port:
+        settings = f'[source]\nchannel = "stable"\nmirrors = ["http://127.0.0.1:{port}"]\n'
+        node = Node(tmp_path / "node", settings, foundry.root)
+        node.go_on()
+        assert "ended too early" in node.status.doing
+        file.write_bytes(whole)
+        node.go_on()
+    assert node.status.version == NEXT.name
+    answers = [line.rpartition('"')[2].split() for line in told.queue if ".delta" in line]
+    assert answers == [["200", str(len(whole) // 2)], ["206", str(len(whole) - len(whole) // 2)]]
 
 
 def test_a_release_that_needs_another_one_before_is_not_taken(online: Node, foundry: Foundry) -> None:
