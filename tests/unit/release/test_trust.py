@@ -25,7 +25,8 @@ from bedplate.testing.http import (
     slow,
     truncated,
 )
-from bedplate.testing.releases import MIRROR, OLDER, VERSION, RepositorySimulator
+from bedplate.testing.releases import MIRROR, OLDER, VERSION
+from bedplate.testing.simulator import RepositorySimulator
 from bedplate.wire.release import PartName
 
 OTHER = "https://other.example"
