@@ -6,12 +6,14 @@ stays there, as on a real server.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import CryptoSigner, Signer
 from tuf.api.metadata import (
     DelegatedRole,
@@ -192,6 +194,23 @@ class RepositorySimulator:
     def show_timestamp(self) -> None:
         self.timestamp.unrecognized_fields[MADE] = f"{self.now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         self.files[TIMESTAMP_FILE] = self.sign("timestamp")
+
+    def show_instead(self, role: str, signed: Any) -> None:
+        """Show any JSON as what a role says: signed by its own keys, and named by what stands above it."""
+        text = (encode_canonical(signed) or "").encode()
+        signatures = [signer.sign(text).to_dict() for signer in self.signers[role]]
+        data = json.dumps({"signed": signed, "signatures": signatures}).encode()
+        if role == "timestamp":
+            self.files[TIMESTAMP_FILE] = data
+            return
+        version = self.roles[role].version
+        self.files[metadata_file(role, version)] = data
+        if role == "snapshot":
+            self.timestamp.snapshot_meta = _meta(version, data)
+            self.show_timestamp()
+        else:
+            self.snapshot.meta[f"{role}.json"] = _meta(version, data)
+            self.show_instead("snapshot", self.snapshot.to_dict())
 
     def sign(self, role: str, signers: Sequence[Signer] | None = None) -> bytes:
         document: Metadata[Any] = Metadata(self.roles[role])

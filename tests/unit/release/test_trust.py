@@ -10,7 +10,7 @@ import pytest
 from securesystemslib.signer import CryptoSigner
 
 from bedplate.model.errors import PeerError, UserError
-from bedplate.release.trust.layout import BUNDLE, CHANNELS, TIMESTAMP_FILE, metadata_file
+from bedplate.release.trust.layout import BUNDLE, CHANNELS, MADE, TIMESTAMP_FILE, metadata_file
 from bedplate.release.trust.refusals import ReleaseWithdrawn
 from bedplate.release.trust.repository import Repository
 from bedplate.testing.clock import START
@@ -142,6 +142,12 @@ def a_bundle_as_if_live(simulator: RepositorySimulator) -> None:
     simulator.show_timestamp()
 
 
+def made_at_no_time(simulator: RepositorySimulator) -> None:
+    simulator.bump("timestamp")
+    simulator.timestamp.unrecognized_fields[MADE] = "tomorrow"
+    simulator.files[TIMESTAMP_FILE] = simulator.sign("timestamp")
+
+
 def no_timestamp(simulator: RepositorySimulator) -> None:
     del simulator.files[TIMESTAMP_FILE]
 
@@ -160,6 +166,7 @@ LIES: list[tuple[Callable[[RepositorySimulator], None], str]] = [
     (root_of_new_keys_alone, "has a root that no trusted key has signed"),
     (root_skips_a_version, r"its root went back \(rollback\)"),
     (a_bundle_as_if_live, "shows the timestamp of a bundle as its own"),
+    (made_at_no_time, "has a timestamp that was refused"),
     (no_timestamp, "lacks the timestamp"),
     (no_metadata, "has a timestamp that cannot be read"),
 ]
@@ -175,7 +182,11 @@ def test_a_lie_of_the_metadata_is_refused_in_its_own_words(
         node.repository().channel("1.37/stable")
 
 
-@pytest.mark.parametrize("lie", [rollback, unknown_key, below_threshold], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "lie",
+    [rollback, unknown_key, below_threshold, a_bundle_as_if_live, made_at_no_time],
+    ids=lambda each: each.__name__,
+)
 def test_after_a_lie_the_truth_is_still_believed(node: Node, lie: Callable[[RepositorySimulator], None]) -> None:
     node.repository().refresh()
     before, shown = node.files(), dict(node.simulator.files)
