@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -225,6 +226,33 @@ def test_while_no_mirror_answers_a_newer_bundle_is_taken(online: Node, foundry: 
     foundry.store.folder.rename(foundry.folder / "away")
     online.go_on()
     assert online.status.version == NEXT.name
+
+
+def test_what_mirrors_tell_of_and_do_not_give_is_taken_from_a_bundle(online: Node, foundry: Foundry) -> None:
+    online.go_on()
+    foundry.publish(NEXT)
+    online.carry(bundle_of(foundry, NEXT))
+    for file in foundry.store.folder.rglob("*.zst"):
+        file.unlink()
+    online.later(days=1)
+    online.go_on()
+    assert "is not there" in online.status.doing
+    online.go_on()
+    assert (online.status.version, online.files.memory.state) == (NEXT.name, State.GOOD)
+
+
+def test_one_damaged_file_on_one_mirror_does_not_hold_a_node_up(tmp_path: Path, foundry: Foundry) -> None:
+    foundry.publish(NEXT)
+    damaged = Path(shutil.copytree(foundry.store.folder, tmp_path / "damaged"))
+    (payload,) = (file for file in damaged.rglob("*.usr.zst") if NEXT.name in str(file))
+    payload.write_bytes(bytes(8) + payload.read_bytes()[8:])
+    with serving(damaged) as first, serving(foundry.store.folder) as second:
+        mirrors = [f"http://127.0.0.1:{port}" for port in (first, second)]
+        node = Node(tmp_path / "node", f'[source]\nchannel = "stable"\nmirrors = {mirrors}\n', foundry.root)
+        node.go_on()
+        assert "does not make the part" in node.status.doing
+        node.go_on()
+    assert (node.status.version, node.files.memory.state) == (NEXT.name, State.GOOD)
 
 
 def test_the_oldest_release_goes_straight_to_the_newest(online: Node, foundry: Foundry) -> None:
