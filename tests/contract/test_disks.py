@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from bedplate.host.devices import SystemDevice
+from bedplate.host.devices import SystemDevice, _size_of
 from bedplate.host.disks import BlockDevice, Esp, SystemDisks, SystemEsp
 from bedplate.host.run import SystemRunner
 from bedplate.model.errors import MachineError
@@ -70,6 +71,21 @@ def test_pieces_larger_than_the_buffer_are_read_whole(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there_is_an_error_of_the_machine(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="none cannot be opened"):
         SystemDevice(tmp_path / "none")
+
+
+def test_a_device_that_can_be_opened_only_by_half_is_not_held() -> None:
+    """Held, it would be in use for whoever wants it for itself."""
+    before = set(Path("/proc/self/fd").iterdir())
+    with pytest.raises(MachineError, match="null cannot be opened"):
+        SystemDevice(Path("/dev/null"))
+    assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_a_device_that_does_not_tell_its_size_is_not_an_empty_one() -> None:
+    opened = os.open("/dev/zero", os.O_RDONLY)
+    with pytest.raises(OSError, match="Inappropriate ioctl"):
+        _size_of(opened)
+    os.close(opened)
 
 
 @pytest.fixture(params=["real", "fake"])

@@ -12,6 +12,8 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bedplate.host.clock import SystemClock
 from bedplate.host.http import Http, NotThere, Route, SystemHttp
@@ -151,6 +153,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
             "sends more",
         ),
         (says(b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/\r\n\r\n"), "redirects to another server"),
+        (says(b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n"), "redirects to another server"),
         (says(b"HTTP/1.1 302 Found\r\nLocation: /file\r\nContent-Length: 0\r\n\r\n"), "redirects without an end"),
         (says(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"), "The server answers 503 Busy"),
         (says(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"), "is not there"),
@@ -213,6 +216,37 @@ def test_a_server_that_begins_elsewhere_is_refused() -> None:
     answer = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 2-9/10\r\nContent-Length: 8\r\n\r\n23456789"
     with playing(says(answer)) as url, pytest.raises(PeerError, match="cannot be used"):
         take(over_network(), url, start=4)
+
+
+def test_a_place_that_no_file_has_is_refused() -> None:
+    digits = b"1" * 5000
+    answer = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes " + digits + b"-2/3\r\nContent-Length: 0\r\n\r\n"
+    with playing(says(answer)) as url, pytest.raises(PeerError, match="cannot be used"):
+        take(over_network(), url, start=4)
+
+
+TEXTS = st.one_of(
+    st.sampled_from(
+        [b"", b"1" * 5000, b"-5", b"http://[", b"//", b"/file", b"chunked", b"gzip", b"br,zstd", b"bytes 4-5/6"]
+    ),
+    st.binary(max_size=12).map(lambda text: text.replace(b"\n\r\n", b"")),
+)
+DIRECTLY = over_network()
+NAMES = [b"Location", b"Content-Range", b"Content-Length", b"Content-Encoding", b"Transfer-Encoding", b"ETag", b"\xff"]
+STATES = [b"200 OK", b"206 Part", b"302 Found", b"304 Same", b"404 None", b"999 ?", b"1e3 ?", b""]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(STATES), st.dictionaries(st.sampled_from(NAMES), TEXTS, max_size=4), st.binary(max_size=20))
+def test_whatever_a_server_answers_it_is_taken_or_refused(state: bytes, head: dict[bytes, bytes], body: bytes) -> None:
+    lines = [b"HTTP/1.1 " + state, *(name + b": " + text for name, text in head.items()), b"Connection: close"]
+    with playing(says(b"\r\n".join(lines) + b"\r\n\r\n" + body)) as url:
+        with suppress(PeerError):
+            take(DIRECTLY, url, start=4)
+        with suppress(PeerError), DIRECTLY.get(url, most=100) as first:
+            list(first.pieces)
+            with DIRECTLY.get(url, most=100, etag=first.etag) as second:
+                list(second.pieces)
 
 
 def test_a_port_where_nobody_listens_cannot_be_reached() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import Queue
 
 import msgspec
 import pytest
@@ -226,6 +228,33 @@ def test_while_no_mirror_answers_a_newer_bundle_is_taken(online: Node, foundry: 
     assert online.status.version == NEXT.name
 
 
+def test_what_mirrors_tell_of_and_do_not_give_is_taken_from_a_bundle(online: Node, foundry: Foundry) -> None:
+    online.go_on()
+    foundry.publish(NEXT)
+    online.carry(bundle_of(foundry, NEXT))
+    for file in foundry.store.folder.rglob("*.zst"):
+        file.unlink()
+    online.later(days=1)
+    online.go_on()
+    assert "is not there" in online.status.doing
+    online.go_on()
+    assert (online.status.version, online.files.memory.state) == (NEXT.name, State.GOOD)
+
+
+def test_one_damaged_file_on_one_mirror_does_not_hold_a_node_up(tmp_path: Path, foundry: Foundry) -> None:
+    foundry.publish(NEXT)
+    damaged = Path(shutil.copytree(foundry.store.folder, tmp_path / "damaged"))
+    (payload,) = (file for file in damaged.rglob("*.usr.zst") if NEXT.name in str(file))
+    payload.write_bytes(bytes(8) + payload.read_bytes()[8:])
+    with serving(damaged) as first, serving(foundry.store.folder) as second:
+        mirrors = [f"http://127.0.0.1:{port}" for port in (first, second)]
+        node = Node(tmp_path / "node", f'[source]\nchannel = "stable"\nmirrors = {mirrors}\n', foundry.root)
+        node.go_on()
+        assert "does not make the part" in node.status.doing
+        node.go_on()
+    assert (node.status.version, node.files.memory.state) == (NEXT.name, State.GOOD)
+
+
 def test_the_oldest_release_goes_straight_to_the_newest(online: Node, foundry: Foundry) -> None:
     """Deltas are made against the last four, so the oldest one takes the payload in full."""
     online.go_on()
@@ -242,6 +271,24 @@ def test_the_last_release_that_deltas_are_made_against_takes_one(online: Node, f
     online.go_on()
     assert online.status.version == NEXT.name
     assert any(line.reason.startswith("/usr is in the other slot: delta") for line in online.files.memory.history)
+
+
+def test_a_delta_that_a_mirror_has_by_half_is_gone_on_with_once_it_has_all(tmp_path: Path, foundry: Foundry) -> None:
+    told = Queue[str]()
+    foundry.publish(NEXT, bases=(OLD,))
+    (file,) = foundry.store.folder.rglob("*.delta")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with serving(foundry.store.folder, log=told.put) as port:
+        settings = f'[source]\nchannel = "stable"\nmirrors = ["http://127.0.0.1:{port}"]\n'
+        node = Node(tmp_path / "node", settings, foundry.root)
+        node.go_on()
+        assert "ended too early" in node.status.doing
+        file.write_bytes(whole)
+        node.go_on()
+    assert node.status.version == NEXT.name
+    answers = [line.rpartition('"')[2].split() for line in told.queue if ".delta" in line]
+    assert answers == [["200", str(len(whole) // 2)], ["206", str(len(whole) - len(whole) // 2)]]
 
 
 def test_a_release_that_needs_another_one_before_is_not_taken(online: Node, foundry: Foundry) -> None:

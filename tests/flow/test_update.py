@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from bedplate.model.reading import InMemory, ReadAt
 from bedplate.node.update.states import State
-from bedplate.testing.node import FIRST, Behaviour, FakeNode, FixedWish, PowerCut
+from bedplate.testing.node import FIRST, Behaviour, FakeNode, FakeSlots, FixedWish, PowerCut
 from bedplate.wire.desired import Wish
+from tests.unit.test_signature import OURS, signed
 
 NEXT = "Bedplate-1.37-amd64-202611.24.0"
 LATER = "Bedplate-1.37-amd64-202611.25.0"
@@ -352,3 +356,25 @@ def test_a_file_that_cannot_be_read_is_a_trouble_of_the_machine_and_not_the_end(
         node.round()
     assert node.status is not None
     assert node.status.doing == "A file of the agent cannot be used. [Errno 5] Input/output error"
+
+
+class SignedSlots(FakeSlots):
+    """What runs is signed."""
+
+    @contextmanager
+    def base_uki(self) -> Iterator[ReadAt]:
+        yield InMemory(signed(OURS))
+
+
+def test_a_uki_by_another_signer_is_refused_for_good_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
+    node = FakeNode(tmp_path, SignedSlots())
+    node.install_first()
+    node.run()
+    offer(node, NEXT)
+    while node.memory.state is not State.INSTALLING:
+        node.round()
+    (tmp_path / f"uki.{'0' * 64}.delta").write_bytes(b"the UKI was made of it")
+    node.run()
+    assert node.boots == [FIRST]
+    assert "the firmware would not start it" in node.memory.failures[0].reason
+    assert list(tmp_path.glob("*delta")) == []

@@ -13,6 +13,7 @@ import pytest
 from bedplate.model.errors import MachineError, PeerError
 from bedplate.node.repack.ask import Repacker
 from bedplate.node.slots.slots import Slots
+from bedplate.node.update.fetching import BrokeOff
 from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.taking import Taker
 from bedplate.release.payload.make import Base, make_uki_delta
@@ -87,6 +88,9 @@ class Node:
     def left(self) -> list[str]:
         return [each.name for each in (self.folder / "repack").iterdir()]
 
+    def downloads(self) -> list[Path]:
+        return list(self.folder.glob("*delta"))
+
 
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
@@ -101,7 +105,7 @@ def test_with_memory_to_spare_the_kernel_is_packed_again_apart(node: Node) -> No
     assert node.take() == f"{came_as(SMALL)}, made apart"
     assert node.releases.fetched == delta(SMALL)[0].size
     assert node.left() == []
-    assert not (node.folder / "delta").exists()
+    assert node.downloads() == []
 
 
 def test_with_less_the_kernel_is_fetched_whole_and_it_is_told_why(node: Node) -> None:
@@ -178,3 +182,25 @@ def test_a_disk_that_fails_later_does_not_use_up_the_attempt(node: Node) -> None
         node.take()
     node.disks.medium.failing = set()
     assert node.take() == f"{came_as(SMALL)}, made apart"
+
+
+@pytest.mark.parametrize(("free", "name"), [(PLENTY, SMALL), (LITTLE, LARGE)])
+def test_a_delta_of_a_uki_goes_on_where_it_was_cut_off(node: Node, free: int, name: str) -> None:
+    node.free, node.releases.breaks_after = free, 300
+    with pytest.raises(BrokeOff, match=f"300 of {delta(name)[0].size} bytes"):
+        node.take()
+    assert node.unit.asked == []
+    node.releases.breaks_after = None
+    assert came_as(name) in node.take()
+    assert node.releases.fetched == delta(name)[0].size
+    assert node.downloads() == []
+
+
+def test_a_second_delta_that_is_cut_off_is_not_waited_for(node: Node) -> None:
+    """The first one would take its place again, and so neither would ever be whole."""
+    for name, content in ((SMALL, bytes(delta(SMALL)[0].size)), (LARGE, delta(LARGE)[1][:2000])):
+        node.releases.files[delta(name)[0].path] = content
+    told = node.take()
+    assert f"{LARGE} did not apply" in told
+    assert "full payload" in told
+    assert node.downloads() == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from bedplate.host.run import Completed
 from bedplate.node.health.verdict import Verdict
@@ -22,11 +24,11 @@ from bedplate.node.update.taking import Taker
 from bedplate.release.payload.make import Base, make_usr_delta
 from bedplate.testing.clock import FakeClock
 from bedplate.testing.disks import FakeDisks
-from bedplate.testing.node import FakeReleases, FixedWish, packed_payload
+from bedplate.testing.node import FakeReleases, FixedWish, PowerCut, packed_payload
 from bedplate.testing.runner import FakeRunner, completed
 from bedplate.testing.slots import Boot, Version, boot, make_disk, make_disks, make_version
 from bedplate.wire.desired import Wish
-from bedplate.wire.release import PartName
+from bedplate.wire.release import PartName, Payload
 
 OLD = make_version(0)
 NEW = make_version(1, usr=OLD.usr[:20_000] + b"changed" + OLD.usr[20_007:])
@@ -40,6 +42,7 @@ class Node:
     ) -> None:
         self.slots, self.version, self.boot_id = Slots(disks, root_hash=running.root_hash), running.name, boot_id
         self.clock, self.rebooting = FakeClock(), False
+        self.source = FixedWish(Wish(version=NEW.name))
         releases, record, said = releases or publish(NEW), Record(folder), list[str]().append
         runner = FakeRunner(self._reboot)
         repacker = Repacker(folder / "repack", folder / "begun", runner, self.clock, lambda: 1 << 30)
@@ -47,7 +50,7 @@ class Node:
         taker = Taker(self.slots, releases, running.name, folder, repacker, lambda: 1 << 30, said, gauge)
         self.agent = Agent(
             gather=self._gather,
-            wishes=(FixedWish(Wish(version=NEW.name)),),
+            wishes=(self.source,),
             offer=lambda wish: offer_for(wish, releases, channel="", running=running.name),
             hands=Hands(self.slots, taker, (), runner, folder, record.write, said),
             record=record,
@@ -96,6 +99,14 @@ def with_delta(releases: FakeReleases, folder: Path) -> FakeReleases:
     return releases
 
 
+def delta_of(releases: FakeReleases) -> Payload:
+    return releases.releases[NEW.name].payloads[-1]
+
+
+def downloads(folder: Path) -> list[Path]:
+    return list(folder.glob("*delta"))
+
+
 def installed() -> FakeDisks:
     return make_disks(make_disk({"usr-a": OLD}, {f"{OLD.name}.efi": OLD.uki}))
 
@@ -135,7 +146,7 @@ def test_a_delta_from_what_runs_is_taken_instead_of_the_full_payload(tmp_path: P
     list(Node(OLD, disks, tmp_path, "1", releases).rounds())
     assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(NEW.name)
     assert releases.fetched < len(NEW.usr) / 4
-    assert not (tmp_path / "delta").exists()
+    assert downloads(tmp_path) == []
 
 
 def test_a_delta_that_does_not_apply_is_followed_by_the_full_payload(tmp_path: Path) -> None:
@@ -146,3 +157,99 @@ def test_a_delta_that_does_not_apply_is_followed_by_the_full_payload(tmp_path: P
     list(node.rounds())
     assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(NEW.name)
     assert any("did not apply" in line.reason for line in node.agent.memory.history)
+
+
+def test_a_delta_that_is_cut_off_goes_on_in_the_next_attempt(tmp_path: Path) -> None:
+    disks, releases = installed(), with_delta(publish(NEW), tmp_path)
+    releases.breaks_after = 100
+    node = Node(OLD, disks, tmp_path, "1", releases)
+    assert list(node.rounds())[-1] is State.WRITING
+    (told,) = [line.reason for line in node.agent.memory.history if "broke off" in line.reason]
+    assert f"100 of {delta_of(releases).size} bytes" in told
+    releases.breaks_after = None
+    uki = next(each.size for each in releases.releases[NEW.name].payloads if each.part is PartName.UKI)
+    list(node.rounds())
+    assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(NEW.name)
+    assert releases.fetched == delta_of(releases).size + uki
+    assert downloads(tmp_path) == []
+
+
+def test_a_mirror_that_never_gets_on_with_a_delta_costs_the_full_payload_and_no_more(tmp_path: Path) -> None:
+    disks, releases = installed(), with_delta(publish(NEW), tmp_path)
+    path = delta_of(releases).path
+    releases.files[path] = releases.files[path][:100]
+    node = Node(OLD, disks, tmp_path, "1", releases)
+    assert list(node.rounds())[-1] is State.WRITING
+    list(node.rounds())
+    assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(NEW.name)
+    assert any("did not apply" in line.reason for line in node.agent.memory.history)
+    assert downloads(tmp_path) == []
+
+
+@dataclass
+class PoweredReleases(FakeReleases):
+    """The power goes when so many bytes of a delta have come."""
+
+    power: int = 0
+
+    def fetch(self, payload: Payload, *, start: int = 0) -> Iterator[bytes]:
+        sent = b"".join(FakeReleases.fetch(self, payload, start=start))
+        if self.power < 0 or not payload.path.endswith(".delta"):
+            yield sent
+            return
+        yield sent[: self.power]
+        self.fetched -= len(sent[self.power :])
+        raise PowerCut
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.9, 1.0])
+def test_a_delta_goes_on_after_a_power_cut(tmp_path: Path, part: float) -> None:
+    disks, plain = installed(), with_delta(publish(NEW), tmp_path)
+    size = delta_of(plain).size
+    releases = PoweredReleases(plain.releases, plain.files, power=int(part * size))
+    with pytest.raises(PowerCut):
+        list(Node(OLD, disks, tmp_path, "1", releases).rounds())
+    assert releases.fetched == int(part * size)
+    releases.power = -1
+    after = make_disks(bytes(disks.medium.data))
+    states = []
+    for state in Node(OLD, after, tmp_path, "2", releases).rounds():
+        if state is State.SEALING and State.SEALING not in states:
+            assert releases.fetched == size
+        states.append(state)
+    assert State.SEALING in states
+    assert boot(bytes(after.medium.data), [OLD, NEW]) == Boot(NEW.name)
+    assert downloads(tmp_path) == []
+
+
+def test_without_room_for_a_delta_the_full_payload_goes_straight_to_the_slot(tmp_path: Path) -> None:
+    disks, releases = installed(), with_delta(publish(NEW), tmp_path)
+    (tmp_path / f"usr.{delta_of(releases).sha256}.delta").symlink_to("/dev/full")
+    node = Node(OLD, disks, tmp_path, "1", releases)
+    list(node.rounds())
+    assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(NEW.name)
+    assert any("There is no room for" in line.reason for line in node.agent.memory.history)
+
+
+def test_what_was_fetched_of_a_version_goes_when_another_one_is_wanted(tmp_path: Path) -> None:
+    releases = with_delta(publish(NEW), tmp_path)
+    releases.breaks_after = 100
+    node = Node(OLD, installed(), tmp_path, "1", releases)
+    list(node.rounds())
+    assert len(downloads(tmp_path)) == 1
+    node.source.wish = Wish(pinned=True)
+    list(node.rounds())
+    assert node.agent.memory.state is State.IDLE
+    assert downloads(tmp_path) == []
+
+
+def test_a_power_cut_between_the_last_write_and_the_tidying_leaves_nothing_behind(tmp_path: Path) -> None:
+    disks, releases = installed(), publish(NEW)
+    before = b""
+    for state in Node(OLD, disks, tmp_path, "1", releases).rounds():
+        if state is State.INSTALLING:
+            before = (tmp_path / "memory.json").read_bytes()
+    (tmp_path / "memory.json").write_bytes(before)
+    (tmp_path / f"uki.{'0' * 64}.delta").write_bytes(b"the UKI was made of it")
+    list(Node(OLD, make_disks(bytes(disks.medium.data)), tmp_path, "1", releases).rounds())
+    assert downloads(tmp_path) == []

@@ -66,8 +66,50 @@ def test_a_chain_that_leads_nowhere_is_told_and_its_beginning_can_be_read(value:
 def test_a_chain_that_goes_in_a_circle_ends() -> None:
     volume = read_volume(InMemory(VOLUME))
     name = only(volume)
-    with pytest.raises(BadVolume, match="leads nowhere"):
-        changed(volume.fat_at + 4 * name.first, struct.pack("<I", name.first)).chain(name.first)
+    circle = changed(volume.fat_at + 4 * name.first, struct.pack("<I", name.first))
+    with pytest.raises(BadVolume, match=rf"longer than {volume.clusters}$"):
+        circle.chain(name.first)
+    with pytest.raises(BadVolume, match=r"longer than 4$"):
+        circle.file(name)
+
+
+class Vast:
+    """A volume of 64 GB whose whole table is one chain: cluster after cluster of names that are gone."""
+
+    size = 64 << 30
+    clusters = (32 << 30) // 512
+    fat_at = 32 * 512
+
+    def __init__(self) -> None:
+        fat = -(-4 * (self.clusters + 2) // 512)
+        boot = bytearray(512)
+        struct.pack_into("<HBHB", boot, 11, 512, 1, 32, 1)
+        struct.pack_into("<IIHHIH", boot, 32, 32 + fat + self.clusters, fat, 0, 0, 2, 0)
+        boot[510:] = b"\x55\xaa"
+        self.boot, self.data_at, self.read = bytes(boot), self.fat_at + 512 * fat, 0
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        self.read += size
+        if offset == 0:
+            return self.boot[:size]
+        if offset < self.data_at:
+            first = (offset - self.fat_at) // 4
+            return struct.pack(f"<{size // 4}I", *range(first + 1, first + size // 4 + 1))
+        return b"\xe5" * size
+
+
+def test_a_folder_without_an_end_is_read_no_further_than_one_may_be() -> None:
+    device = Vast()
+    with pytest.raises(BadVolume, match="from cluster 2 is longer than 4096"):
+        read_volume(device).folder("")
+    assert device.read < 1 << 20
+
+
+def test_a_chain_is_followed_no_further_than_its_file_goes_and_few_pages_of_the_table_are_kept() -> None:
+    volume = read_volume(Vast())
+    with pytest.raises(BadVolume, match="from cluster 2 is longer than 327680"):
+        volume.file(Name("half", 2, 160 << 20, folder=False, row=0))
+    assert len(volume._pages) <= 256
 
 
 def test_a_size_that_is_not_that_of_the_chain_is_told() -> None:

@@ -6,9 +6,10 @@ import errno
 import fcntl
 import mmap
 import os
+import stat
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bedplate.host.files import FULL
@@ -32,11 +33,14 @@ class SystemDevice:
     def __init__(self, path: Path, *, exclusive: bool = False) -> None:
         self.path = path
         flags = os.O_RDWR | os.O_CLOEXEC | (os.O_EXCL if exclusive else 0)
-        with told(path, "opened"):
+        with told(path, "opened"), ExitStack() as opened:
             self._fd = os.open(path, flags)
+            opened.callback(os.close, self._fd)
             self._direct = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)
+            opened.callback(os.close, self._direct)
             self._size = _size_of(self._fd)
-        self._buffer = mmap.mmap(-1, BUFFER)
+            self._buffer = opened.enter_context(mmap.mmap(-1, BUFFER))
+            self._opened = opened.pop_all()
 
     @property
     def size(self) -> int:
@@ -57,9 +61,7 @@ class SystemDevice:
             os.fsync(self._fd)
 
     def close(self) -> None:
-        os.close(self._fd)
-        os.close(self._direct)
-        self._buffer.close()
+        self._opened.close()
 
 
 @contextmanager
@@ -81,13 +83,10 @@ def told(path: Path, what: str) -> Iterator[None]:
 
 def _size_of(opened: int) -> int:
     """Bytes, of a block device (ioctl BLKGETSIZE64) or a regular file."""
-    size = os.fstat(opened).st_size
-    if size:
-        return size
-    try:
-        return int(struct.unpack("Q", fcntl.ioctl(opened, _BLKGETSIZE64, bytes(8)))[0])
-    except OSError:  # an empty regular file
-        return 0
+    found = os.fstat(opened)
+    if stat.S_ISREG(found.st_mode):
+        return found.st_size
+    return int(struct.unpack("Q", fcntl.ioctl(opened, _BLKGETSIZE64, bytes(8)))[0])
 
 
 def _read_direct(opened: int, buffer: mmap.mmap, offset: int, size: int) -> bytes:

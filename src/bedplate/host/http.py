@@ -28,7 +28,7 @@ MISSING = (403, 404, 410)
 ELSEWHERE = (301, 302, 303, 307, 308)
 UNCHANGED = 304
 WHOLE, PARTIAL = 200, 206
-RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/(?:[0-9]+|\*)", re.ASCII)
+RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]+/(?:[0-9]+|\*)", re.ASCII)
 
 
 class NotThere(PeerError):
@@ -235,8 +235,13 @@ def _first_byte(url: str, answer: urllib3.BaseHTTPResponse, start: int) -> int:
 
 
 def _same_server(url: str, answer: urllib3.BaseHTTPResponse) -> str:
-    target = urljoin(url, answer.headers.get("Location", ""))
+    said = answer.headers.get("Location", "")
     answer.close()
-    if urlsplit(target)[:2] != urlsplit(url)[:2]:
+    try:
+        target = urljoin(url, said)
+        same = urlsplit(target)[:2] == urlsplit(url)[:2]
+    except ValueError:  # brackets without an end
+        target, same = said, False
+    if not same:
         raise led_elsewhere(url, target)
     return target

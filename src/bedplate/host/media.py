@@ -6,6 +6,7 @@ A stick is not mounted: a file system that was made to attack would be the kerne
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -31,7 +32,10 @@ class Media(Protocol):
         ...
 
     def open(self, place: str) -> AbstractContextManager[BinaryIO]:
-        """The file for as long as the block lasts. `PeerError` when there is none."""
+        """The file for as long as the block lasts. `PeerError` when there is none.
+
+        Raises `MachineError`, in reading too, when a stick fails or is pulled out.
+        """
         ...
 
 
@@ -78,7 +82,10 @@ class _Device:
 
     def read_at(self, offset: int, size: int) -> bytes:
         with told(self._path, f"read at {offset}"):
-            return read_all(self._opened, offset, size)
+            data = read_all(self._opened, offset, size)
+            if len(data) < min(size, self.size - offset):
+                raise OSError(errno.EIO, "It has become smaller")  # as what was pulled out does
+            return data
 
 
 class _Stream(io.RawIOBase):

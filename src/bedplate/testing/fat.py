@@ -9,7 +9,8 @@ from typing import Protocol
 from bedplate.host.disks import EspFile
 from bedplate.model.errors import MachineError
 from bedplate.model.reading import InMemory
-from bedplate.wire.fat import FOLDER, GONE, LONG_NAME, ROW, BadVolume, Name, Volume, checksum_of, read_volume
+from bedplate.wire.fat import FOLDER, GONE, LONG_NAME, ROW, BadVolume, Name, Volume, read_volume
+from bedplate.wire.fat_names import checksum_of
 
 SECTOR = 512
 END = 0x0FFFFFFF

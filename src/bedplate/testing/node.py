@@ -17,6 +17,7 @@ import msgspec
 import zstandard
 
 from bedplate.host.files import no_space
+from bedplate.host.http import broken
 from bedplate.host.run import Completed
 from bedplate.model.digests import sha256
 from bedplate.model.errors import MachineError, OurError, PeerError, UserError
@@ -62,13 +63,18 @@ class PowerCut(BaseException):
 
 @dataclass
 class FakeReleases:
-    """Implements `bedplate.node.update.offers.Releases`. `away` is that no mirror answers."""
+    """Implements `bedplate.node.update.offers.Releases`. `away` is that no mirror answers.
+
+    `breaks_after` is how many bytes of an answer come before the connection breaks. It does too where `files` has less
+    than was signed.
+    """
 
     releases: dict[str, Release] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     channels: dict[str, str] = field(default_factory=dict)
     withdrawn: dict[str, str] = field(default_factory=dict)
     away: bool = False
+    breaks_after: int | None = None
     fetched: int = 0
     """Bytes of payloads that were sent."""
 
@@ -91,8 +97,11 @@ class FakeReleases:
     def fetch(self, payload: Payload, *, start: int = 0) -> Iterator[bytes]:
         self.refresh()
         data = self.files[payload.path][start:]
-        self.fetched += len(data)
-        yield data
+        sent = data[: self.breaks_after]
+        self.fetched += len(sent)
+        yield sent
+        if start + len(sent) < payload.size:
+            raise broken(payload.path, "connection reset")
 
 
 @dataclass

@@ -8,10 +8,12 @@ clusters back. There is no fsck.fat on a node.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bedplate.model.reading import ReadAt
+from bedplate.wire.fat_names import name_of, with_row
 from bedplate.wire.gpt import SECTOR, Write
 
 ROW = 32
@@ -21,7 +23,10 @@ GONE = 0xE5
 SECTORS = (512, 1024, 2048, 4096)
 _CLUSTER = 0x0FFFFFFF
 _END = 0x0FFFFFF8
-_CACHED = 4096
+_CACHED, _PAGES = 4096, 256
+"""Bytes of a page of the table, and how many are kept: a table may be larger than any memory."""
+FOLDER_BYTES = 65_536 * ROW
+"""No folder is larger: FAT_MAX_DIR_ENTRIES of Linux (include/uapi/linux/msdos_fs.h)."""
 
 
 class BadVolume(ValueError):
@@ -83,25 +88,34 @@ class Volume:
 
     def chain(self, first: int) -> tuple[int, ...]:
         """The clusters from `first` to the end."""
-        found: list[int] = []
-        at = first
-        while at < _END:
-            if not 2 <= at < self.clusters + 2 or len(found) >= self.clusters:
-                raise BadVolume(f"cluster {found[-1] if found else first} leads nowhere")
-            found.append(at)
-            at = self.next_of(at)
-        return tuple(found)
+        return tuple(self._followed(first, most=self.clusters))
 
     def clusters_of(self, name: Name) -> tuple[int, ...]:
         """The clusters of a file, as many as its size needs."""
-        chain = self.chain(name.first) if name.first else ()
-        if len(chain) != -(-name.size // self.cluster_bytes):
-            raise BadVolume(f"{name.name} has {len(chain)} clusters for {name.size} bytes")
-        return chain
+        return tuple(self._owned(name))
 
     def file(self, name: Name) -> File:
         """The content of a file, which has to have all its clusters."""
-        return File(self, name.size, self.clusters_of(name))
+        return File(self, name.size, array("I", self._owned(name)))
+
+    def _owned(self, name: Name) -> Iterator[int]:
+        needed, count = -(-name.size // self.cluster_bytes), 0
+        for each in self._followed(name.first, most=needed) if name.first else ():
+            count += 1
+            yield each
+        if count != needed:
+            raise BadVolume(f"{name.name} has {count} clusters for {name.size} bytes")
+
+    def _followed(self, first: int, *, most: int) -> Iterator[int]:
+        """The clusters from `first` on. More than `most` are a `BadVolume`: a chain may be made to go in a circle."""
+        at, before, left = first, first, most
+        while at < _END:
+            if not 2 <= at < self.clusters + 2:
+                raise BadVolume(f"cluster {before} leads nowhere")
+            if not left:
+                raise BadVolume(f"the chain from cluster {first} is longer than {most}")
+            yield at
+            at, before, left = self.next_of(at), at, left - 1
 
     def beginning(self, name: Name) -> File:
         """What can be read of a file whose clusters may be cut off: firmware looks at the next one only to read it."""
@@ -121,6 +135,8 @@ class Volume:
         offset = self.fat_at + 4 * cluster
         page, within = offset // _CACHED, offset % _CACHED
         if page not in self._pages:
+            if len(self._pages) == _PAGES:
+                self._pages.clear()
             self._pages[page] = self.device.read_at(page * _CACHED, _CACHED)
         value: int = struct.unpack_from("<I", self._pages[page], within)[0] & _CLUSTER
         return value
@@ -144,14 +160,14 @@ class Volume:
             if row[0] == GONE:
                 parts = {}
             elif row[11] & 0x3F == LONG_NAME:
-                parts = _with_row({} if row[0] & 0x40 else parts, row)
+                parts = with_row({} if row[0] & 0x40 else parts, row)
             else:
                 if not row[11] & LABEL:
                     yield _name(row, at, parts)
                 parts = {}
 
     def _rows(self, first: int) -> Iterator[tuple[bytes, int]]:
-        for cluster in self.chain(first):
+        for cluster in tuple(self._followed(first, most=max(FOLDER_BYTES // self.cluster_bytes, 1))):
             place = self.place_of(cluster)
             data = self.device.read_at(place, self.cluster_bytes)
             for at in range(0, len(data), ROW):
@@ -164,7 +180,7 @@ class File:
 
     volume: Volume
     size: int
-    clusters: tuple[int, ...]
+    clusters: Sequence[int]
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Neighbouring clusters are read at once."""
@@ -204,33 +220,12 @@ def read_volume(device: ReadAt) -> Volume:
     )
 
 
-def checksum_of(short: bytes) -> int:
-    """What ties the rows of a long name to the 11 bytes of the short one after them."""
-    total = 0
-    for byte in short[:11]:
-        total = ((total >> 1) | (total & 1) << 7) + byte & 0xFF
-    return total
-
-
 def _name(row: bytes, at: int, parts: Mapping[int, bytes]) -> Name:
-    """A long name counts only whole, and with the checksum of the short one that follows."""
     high, low, size = struct.unpack_from("<H", row, 20)[0], struct.unpack_from("<H", row, 26)[0], row[28:32]
-    whole = 1 in parts and parts[1][13] == checksum_of(row)
-    text = b"".join(part[1:11] + part[14:26] + part[28:32] for _, part in sorted(parts.items()))
-    long = text.decode("utf-16-le", "replace").split("\0")[0] if whole else ""
-    stem, suffix = (row[a:b].decode("ascii", "replace").rstrip() for a, b in ((0, 8), (8, 11)))
-    short = f"{stem}.{suffix}" if suffix else stem
-    return Name(long or short, high << 16 | low, int.from_bytes(size, "little"), bool(row[11] & FOLDER), at)
+    return Name(name_of(row, parts), high << 16 | low, int.from_bytes(size, "little"), bool(row[11] & FOLDER), at)
 
 
-def _with_row(parts: Mapping[int, bytes], row: bytes) -> Mapping[int, bytes]:
-    """The rows of a long name with one more: the last part comes first, and each has the checksum of the one before."""
-    number = row[0] & 0x3F
-    follows = not parts if row[0] & 0x40 else number + 1 in parts and parts[number + 1][13] == row[13]
-    return {**parts, number: row} if follows and number else {}
-
-
-def _runs(clusters: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+def _runs(clusters: Sequence[int]) -> Iterator[tuple[int, int]]:
     start = count = 0
     for each in clusters:
         if count and each == start + count:

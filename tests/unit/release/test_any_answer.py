@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from bedplate.model.errors import PeerError
 from bedplate.release.trust.repository import Repository
 from bedplate.testing.clock import START
-from bedplate.testing.releases import MIRROR, RepositorySimulator
+from bedplate.testing.releases import MIRROR
+from bedplate.testing.simulator import RepositorySimulator
 
 SIMULATOR = RepositorySimulator()
 WHOLE = dict(SIMULATOR.files)

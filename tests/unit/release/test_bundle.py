@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import os
+import struct
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from bedplate.model.errors import PeerError, UserError
+from bedplate.model.errors import MachineError, PeerError, UserError
 from bedplate.release.publish.bundle import make_bundle, plan_bundle
 from bedplate.release.publish.edit import Edit
 from bedplate.release.publish.renewal import refresh
@@ -142,3 +145,43 @@ def test_a_bundle_with_a_turned_bit_is_refused(started: Publisher) -> None:
     payload = node.release(VERSION).payloads[0]
     with pytest.raises(PeerError, match="broke off"):
         list(node.fetch(payload))
+
+
+def test_a_bundle_whose_list_of_names_claims_more_than_memory_holds_is_refused(started: Publisher) -> None:
+    file = started.folder / "huge.zip"
+    size = 3 << 30
+    file.touch()
+    os.truncate(file, size)
+    with file.open("ab") as opened:
+        opened.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, size, 0, 0))
+    with pytest.raises(PeerError, match="is not a bundle that can be read") as caught:
+        offline(started, file).refresh()
+    assert f"its directory claims {size} bytes" in caught.value.details
+
+
+class Failing(io.BytesIO):
+    """A stick that is pulled out once `left` bytes were read."""
+
+    def __init__(self, data: bytes, left: int) -> None:
+        super().__init__(data)
+        self._left = left
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise MachineError("/dev/sdb cannot be read at 0.", details="[Errno 5] Input/output error")
+        return data
+
+
+@pytest.mark.parametrize(("left", "words"), [(0, "/dev/sdb cannot be read"), (9000, "broke off")])
+def test_a_stick_that_fails_is_another_that_does_not_answer(started: Publisher, left: int, words: str) -> None:
+    """And not this machine's failing, which would keep it from what else there is."""
+    data = bundle(started, VERSION).read_bytes()
+    root, folder = started.store.files["metadata/1.root.json"], started.folder / "node"
+    whole = open_bundle("LABEL=BEDPLATE", lambda: io.BytesIO(data), root, folder, lambda: started.now)
+    payload = whole.release(VERSION).payloads[0]
+    node = open_bundle("LABEL=BEDPLATE", lambda: Failing(data, left), root, folder, lambda: started.now)
+    target = whole.target_of(payload)
+    with pytest.raises(PeerError, match=words):
+        list(node.mirrors.stream(target, 0))

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bedplate.model.errors import MachineError, UserError
+from bedplate.model.errors import MachineError, PeerError, UserError
 from bedplate.release.publish.edit import Edit, carry_out
 from bedplate.release.publish.keys import Keyring, make_key, name_key
 from bedplate.release.publish.renewal import expiries, refresh
 from bedplate.release.publish.roles import RULES
 from bedplate.release.publish.rotation import rotate
 from bedplate.release.publish.shown import read_shown
+from bedplate.release.trust.layout import TIMESTAMP_FILE
 from bedplate.testing.releases import OLDER, VERSION
 from bedplate.testing.store import MemoryStore, PowerCut
 from tests.unit.release.publisher import STABLE, Change, Publisher, promoting, publishing
@@ -86,6 +87,16 @@ def test_a_time_that_is_wrong_goes_with_the_key_that_signed_it(started: Publishe
     started.do(lambda edit: refresh(edit, RULES))
     started.now = began
     with pytest.raises(MachineError, match="clock is behind"):
+        started.do(refresh)
+    started.do(exchanging(started, "timestamp"))
+    started.do(refresh)
+    assert started.node().channel(STABLE).version == OLDER
+
+
+def test_a_time_that_is_none_goes_with_the_key_that_signed_it(started: Publisher) -> None:
+    files, said = started.store.files, f"{started.now:%Y-%m-%dT%H:%M:%SZ}"
+    files[TIMESTAMP_FILE] = files[TIMESTAMP_FILE].replace(said.encode(), b"tomorrow")
+    with pytest.raises(PeerError, match="The last timestamp cannot be used"):
         started.do(refresh)
     started.do(exchanging(started, "timestamp"))
     started.do(refresh)

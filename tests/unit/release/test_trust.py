@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from securesystemslib.signer import CryptoSigner
 
 from bedplate.model.errors import PeerError, UserError
-from bedplate.release.trust.layout import BUNDLE, CHANNELS, TIMESTAMP_FILE, metadata_file
+from bedplate.release.payload.apply import rebuild_full
+from bedplate.release.trust.layout import BUNDLE, CHANNELS, MADE, TIMESTAMP_FILE, metadata_file
 from bedplate.release.trust.refusals import ReleaseWithdrawn
 from bedplate.release.trust.repository import Repository
 from bedplate.testing.clock import START
@@ -25,7 +27,8 @@ from bedplate.testing.http import (
     slow,
     truncated,
 )
-from bedplate.testing.releases import MIRROR, OLDER, VERSION, RepositorySimulator
+from bedplate.testing.releases import MIRROR, OLDER, VERSION
+from bedplate.testing.simulator import RepositorySimulator
 from bedplate.wire.release import PartName
 
 OTHER = "https://other.example"
@@ -141,6 +144,12 @@ def a_bundle_as_if_live(simulator: RepositorySimulator) -> None:
     simulator.show_timestamp()
 
 
+def made_at_no_time(simulator: RepositorySimulator) -> None:
+    simulator.bump("timestamp")
+    simulator.timestamp.unrecognized_fields[MADE] = "tomorrow"
+    simulator.files[TIMESTAMP_FILE] = simulator.sign("timestamp")
+
+
 def no_timestamp(simulator: RepositorySimulator) -> None:
     del simulator.files[TIMESTAMP_FILE]
 
@@ -159,6 +168,7 @@ LIES: list[tuple[Callable[[RepositorySimulator], None], str]] = [
     (root_of_new_keys_alone, "has a root that no trusted key has signed"),
     (root_skips_a_version, r"its root went back \(rollback\)"),
     (a_bundle_as_if_live, "shows the timestamp of a bundle as its own"),
+    (made_at_no_time, "has a timestamp that was refused"),
     (no_timestamp, "lacks the timestamp"),
     (no_metadata, "has a timestamp that cannot be read"),
 ]
@@ -174,7 +184,11 @@ def test_a_lie_of_the_metadata_is_refused_in_its_own_words(
         node.repository().channel("1.37/stable")
 
 
-@pytest.mark.parametrize("lie", [rollback, unknown_key, below_threshold], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "lie",
+    [rollback, unknown_key, below_threshold, a_bundle_as_if_live, made_at_no_time],
+    ids=lambda each: each.__name__,
+)
 def test_after_a_lie_the_truth_is_still_believed(node: Node, lie: Callable[[RepositorySimulator], None]) -> None:
     node.repository().refresh()
     before, shown = node.files(), dict(node.simulator.files)
@@ -265,6 +279,41 @@ def test_metadata_comes_from_the_next_mirror_when_one_fails(node: Node, lie: Lie
 def test_a_payload_is_taken_on_from_the_next_mirror(node: Node, lie: Lie) -> None:
     mirrors = TwoMirrors(node.simulator, ".usr.zst", lie)
     assert usr_of(node.repository(OTHER, MIRROR, http=mirrors.http)) == b"usr" * 5000
+
+
+def rotten(_: str, data: bytes) -> Iterator[bytes]:
+    """As long as it should be, with one damaged sector: what a disk makes of a file."""
+    yield data[:8] + bytes(8) + data[16:]
+
+
+def rotten_and_short(_: str, data: bytes) -> Iterator[bytes]:
+    yield bytes(len(data) // 2)
+
+
+ROTTEN: list[Lie] = [rotten, rotten_and_short]
+
+
+@pytest.mark.parametrize("lie", [away, broken_off, altered, truncated, elsewhere, slow, endless, *ROTTEN])
+def test_a_node_that_judges_each_chunk_gets_the_payload_from_the_next_mirror(node: Node, lie: Lie) -> None:
+    node.simulator.publish(OLDER, packed=True)
+    node.simulator.show()
+    mirrors = TwoMirrors(node.simulator, ".usr.zst", lie)
+    repository = node.repository(OTHER, MIRROR, http=mirrors.http)
+    release = repository.release(OLDER)
+    payload = next(each for each in release.payloads if each.part is PartName.USR)
+
+    def attempt() -> bytes:
+        return b"".join(rebuild_full(repository.fetch(payload), payload, release.usr))
+
+    with suppress(PeerError):
+        attempt()
+    assert attempt() == b"usr" * 5000
+
+
+@pytest.mark.parametrize("lie", [away, broken_off, altered, truncated, elsewhere, slow, endless, *ROTTEN])
+def test_a_document_comes_from_the_next_mirror_at_once(node: Node, lie: Lie) -> None:
+    mirrors = TwoMirrors(node.simulator, "manifest.json", lie)
+    assert node.repository(OTHER, MIRROR, http=mirrors.http).release(VERSION).version == VERSION
 
 
 def test_a_mirror_that_lied_is_asked_last_from_then_on(node: Node) -> None:

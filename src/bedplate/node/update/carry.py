@@ -139,6 +139,7 @@ class Hands:
                 return work.refused(release, briefly(problem))
         elif entries[0].root_hash != wanted:
             self.slots.choose_other()
+        self.taker.clear()
         return work.moved(Event.INSTALLED, f"the UKI is installed with its tries: {way}")
 
     def _reboot(self, work: Work) -> Memory:
@@ -160,6 +161,7 @@ class Hands:
                 memory = msgspec.structs.replace(memory, answered=work.wish.asked)
             self.save(memory)
         self.slots.clear()
+        self.taker.clear()
         return replace(work, memory=memory).moved(Event.CLEARED, DROPPED) if memory.state is State.DROPPING else memory
 
     def _go_back(self, work: Work) -> Memory:

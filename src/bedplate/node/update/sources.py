@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bedplate.host.media import Media
 from bedplate.model.errors import PeerError
@@ -33,19 +33,13 @@ class Sources:
     media: Media
     trusted: Trusted | None = None
     _chosen: Repository | None = None
+    _failed: list[Repository] = field(default_factory=list)
+    """Those that gave no payload since the last refresh, the last one last."""
 
     def refresh(self) -> Trusted:
         """Ask all in turn, until one can be believed. Raises `PeerError` when there is none."""
-        self._chosen, problems = None, list[PeerError]()
-        for each in self._present():
-            try:
-                self.trusted = each.refresh()
-            except PeerError as problem:
-                problems.append(problem)
-                continue
-            self._chosen = each
-            return self.trusted
-        raise no_mirror(problems) if problems else self._nothing()
+        self._failed.clear()
+        return self._asked()
 
     def channel(self, name: str) -> Channel:
         return self._believed().channel(name)
@@ -54,11 +48,20 @@ class Sources:
         return self._believed().release(version)
 
     def fetch(self, payload: Payload, *, start: int = 0) -> Iterator[bytes]:
-        """When it fails, all are asked anew before the next attempt: a bundle may have what mirrors do not give."""
+        """The bytes come from the first that is there, and after each failure from the next one.
+
+        Once it is known what was signed, whoever has it may send it: a bundle may have what mirrors do not give, even
+        one that is older than what they told.
+        """
+        source = None
         try:
-            yield from self._believed().fetch(payload, start=start)
-        except PeerError:
+            target = self._believed().target_of(payload)
+            source = self._sender()
+            yield from source.mirrors.stream(target, start)
+        except (PeerError, GeneratorExit):  # a reader that stops early has found something wrong
             self._chosen = None
+            if source is not None:
+                self._failed = [each for each in self._failed if each is not source] + [source]
             raise
 
     def stamp(self) -> str:
@@ -70,9 +73,30 @@ class Sources:
             yield self.mirrors
         yield from (each.repository for each in self.bundles if self.media.stamp(each.place))
 
+    def _sender(self) -> Repository:
+        """The first that is there and has not failed, or else the one that failed first."""
+        present = list(self._present())
+        untried = [each for each in present if each not in self._failed]
+        in_order = untried + [each for each in self._failed if each in present]
+        if not in_order:
+            raise self._nothing()
+        return in_order[0]
+
+    def _asked(self) -> Trusted:
+        self._chosen, problems = None, list[PeerError]()
+        for each in self._present():
+            try:
+                self.trusted = each.refresh()
+            except PeerError as problem:
+                problems.append(problem)
+                continue
+            self._chosen = each
+            return self.trusted
+        raise no_mirror(problems) if problems else self._nothing()
+
     def _believed(self) -> Repository:
         if self._chosen is None:
-            self.refresh()
+            self._asked()
         if self._chosen is None:
             raise self._nothing()
         return self._chosen

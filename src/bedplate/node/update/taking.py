@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from bedplate.host.files import file_sha256, space_for
 from bedplate.model.errors import OurError, PeerError, briefly
 from bedplate.model.reading import ReadAt
 from bedplate.node.repack.ask import NotRepacked, Repacker
 from bedplate.node.repack.job import UNIT_BYTES
 from bedplate.node.slots.slots import Slots
+from bedplate.node.update.fetching import BrokeOff, Downloads, NoRoom, remove_downloads
 from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.offers import Releases
 from bedplate.node.update.ways import Room, Way, ways_to
@@ -24,7 +24,6 @@ from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release
 from bedplate.wire.signature import SignedByAnother, signed_alike, signers_of
 
 ALLOWED_BYTES = 120 << 20
-DELTA = "delta"
 PIECE_BYTES = 1 << 20
 
 
@@ -32,7 +31,7 @@ PIECE_BYTES = 1 << 20
 class Taker:
     """Takes payloads from `releases` into `slots`; `running` is the version that a delta may be made against.
 
-    A delta lies in `folder` while it is applied; those that take more memory than the agent has go to `repacker`.
+    A delta lies in `folder` until its part is taken; those that take more memory than the agent has go to `repacker`.
     """
 
     slots: Slots
@@ -57,6 +56,10 @@ class Taker:
         """
         return self._take(PartName.UKI, release, self._write_uki)
 
+    def clear(self) -> None:
+        """Remove what was fetched and is needed no longer; a power cut may have come before that."""
+        remove_downloads(self.folder)
+
     def _take(self, name: PartName, release: Release, write: Callable[[Release, Way], int]) -> str:
         room = Room(free=self.memory_free(), agent=ALLOWED_BYTES, apart=UNIT_BYTES)
         ways = ways_to(release, name, running=self.running, room=room, begun=self.repacker.begun_before())
@@ -70,12 +73,15 @@ class Taker:
                 first = write(release, way)
             except SignedByAnother:
                 raise
-            except (PeerError, NotRepacked) as problem:
-                if payload.kind is PayloadKind.FULL:
+            except (PeerError, NotRepacked, NoRoom) as problem:
+                # Only the first is waited for: what is kept of another would go for it again, and never be whole.
+                waited_for = isinstance(problem, BrokeOff) and way is ways.to_try[0]
+                if waited_for or payload.kind is PayloadKind.FULL:
                     raise
                 self.say(f"It does not apply, so a larger payload comes next. {briefly(problem)}")
                 told.append(f"{payload.path} did not apply: {problem.brief}")
                 continue
+            self.clear()
             rest = f" from chunk {first} on" if first else ""
             return "; ".join([*told, f"{payload.kind} payload of {payload.size} bytes{where}{rest}"])
         raise OurError("A release without a full payload was let through.", details=release.version)
@@ -102,33 +108,23 @@ class Taker:
             self.repacker.lay_out(part, file, base, beside)
         with self.repacker.made(part) as made, made.open("rb") as opened:
             yield checked_chunks(iter(lambda: opened.read(PIECE_BYTES), b""), part)
-        file.unlink()
 
     def _chunks(self, release: Release, way: Payload, first: int) -> Generator[bytes, None, None]:
-        if self.releases is None:
-            raise PeerError("This node belongs to no release repository.")
         part: Part = release.part(way.part)
         if way.kind is PayloadKind.FULL:
-            yield from rebuild_full(self.releases.fetch(way, start=sum(way.frames[:first])), way, part, first=first)
+            yield from rebuild_full(self._source().fetch(way, start=sum(way.frames[:first])), way, part, first=first)
             return
         file = self._fetched(way)
         with file.open("rb") as delta, self._base(way.part, delta) as base, self._beside(way.part) as beside:
             yield from rebuild_delta(delta, base, part, beside=beside, first=first)
-        file.unlink()
 
     def _fetched(self, way: Payload) -> Path:
-        """The delta as a file, since it is read at three places at once; one that is there whole is used again."""
-        file = self.folder / DELTA
-        if not file.is_file() or file_sha256(file) != way.sha256:
-            with space_for(file), file.open("wb") as sink:
-                for piece in self._pieces(way):
-                    sink.write(piece)
-        return file
+        return Downloads(self.folder, self._source()).whole(way)
 
-    def _pieces(self, way: Payload) -> Iterator[bytes]:
+    def _source(self) -> Releases:
         if self.releases is None:
             raise PeerError("This node belongs to no release repository.")
-        return self.releases.fetch(way)
+        return self.releases
 
     @contextmanager
     def _base(self, name: PartName, delta: BinaryIO) -> Iterator[ReadAt]:

@@ -203,7 +203,7 @@ class Edit:
         """A new timestamp key begins anew: whoever had the old one may have signed any time."""
         holders = self._holders(TIMESTAMP)
         changes = any(set(holders[0].keyids) != set(old.keyids) for old in holders[1:])
-        if self.now < self.shown.made - CLOCKS_DIFFER and not changes:
+        if not changes and self.now < self.shown.made - CLOCKS_DIFFER:
             raise MachineError(
                 "This machine's clock is behind the last signature.",
                 details=f"It says {self.now:%Y-%m-%d %H:%M} UTC, the signature {self.shown.made:%Y-%m-%d %H:%M}.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError
@@ -14,8 +14,8 @@ from bedplate.model.errors import PeerError, UserError
 from bedplate.model.versions import ImageVersion
 from bedplate.release.publish.roles import ROOT, SNAPSHOT, TARGETS
 from bedplate.release.publish.store import Store
-from bedplate.release.trust.layout import CHANNELS, MADE, RELEASES, TIMESTAMP_FILE, metadata_file, target_file
-from bedplate.release.trust.moment import LONG_AGO
+from bedplate.release.trust.layout import CHANNELS, RELEASES, TIMESTAMP_FILE, metadata_file, target_file
+from bedplate.release.trust.moment import made_of
 from bedplate.wire.release import (
     WITHDRAWN,
     Channel,
@@ -48,8 +48,13 @@ class Shown:
 
     @property
     def made(self) -> datetime:
-        text = self.timestamp.unrecognized_fields.get(MADE)
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) if isinstance(text, str) else LONG_AGO
+        try:
+            return made_of(self.timestamp)
+        except RepositoryError as problem:
+            resolution = "Another program signed it: take its key from it with `bedplate release rotate timestamp`."
+            raise PeerError(
+                "The last timestamp cannot be used.", details=str(problem), resolution=resolution
+            ) from problem
 
     @property
     def withdrawn(self) -> Withdrawn:

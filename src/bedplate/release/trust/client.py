@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
@@ -19,8 +19,8 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 from bedplate.host.files import write_atomically
 from bedplate.host.http import Http, NotThere
 from bedplate.model.errors import PeerError
-from bedplate.release.trust.layout import BUNDLE, CHANNELS, MADE, METADATA, RELEASES
-from bedplate.release.trust.moment import LONG_AGO, Moment
+from bedplate.release.trust.layout import BUNDLE, CHANNELS, METADATA, RELEASES
+from bedplate.release.trust.moment import Moment, made_of
 from bedplate.release.trust.refusals import refusal, unsigned
 
 Clock = Callable[[frozenset[str]], Moment]
@@ -38,8 +38,9 @@ class Fetcher(FetcherInterface):
 
     def download_bytes(self, url: str, max_length: int) -> bytes:
         tag, known = self._tags.get(url, ("", b""))
+        most = min(max_length, CONFIG.targets_max_length)  # a length may be signed that no memory holds
         try:
-            with self._http.get(url, most=max_length, etag=tag) as reply:
+            with self._http.get(url, most=most, etag=tag) as reply:
                 data = known if reply.unchanged else b"".join(reply.pieces)
         except NotThere as problem:
             raise DownloadHTTPError(problem.details, 404) from problem
@@ -82,8 +83,7 @@ class Client(Updater):
     @property
     def made(self) -> datetime:
         """When the timestamp was signed, by the signer's clock."""
-        text = self._trusted_set.timestamp.unrecognized_fields.get(MADE)
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) if isinstance(text, str) else LONG_AGO
+        return made_of(self.timestamp)
 
     @property
     def root(self) -> Root:
@@ -110,8 +110,19 @@ class Client(Updater):
         self._trusted_set.reference_time = self.moment.at
 
     def _load_timestamp(self) -> None:
+        """The one that is kept may be that of a bundle. As a server's own it is refused as well."""
         super()._load_timestamp()
-        if not self._from_bundle and self._trusted_set.timestamp.unrecognized_fields.get(BUNDLE):
+        self._judge_timestamp()
+
+    def _persist_metadata(self, rolename: str, data: bytes) -> None:
+        """Nothing that is refused is kept: the library writes before it hands back."""
+        if rolename == Timestamp.type:
+            self._judge_timestamp()
+        super()._persist_metadata(rolename, data)
+
+    def _judge_timestamp(self) -> None:
+        made_of(self.timestamp)
+        if not self._from_bundle and self.timestamp.unrecognized_fields.get(BUNDLE):
             raise PeerError(
                 f"{self.mirror} stands still: it shows the timestamp of a bundle as its own (freeze).",
                 resolution="A bundle is valid for long because it is carried by hand; a server has to be current.",

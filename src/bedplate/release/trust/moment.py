@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Timestamp
+
+from bedplate.release.trust.layout import MADE
+
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -27,3 +32,14 @@ def moment(clock: datetime, *, seen: datetime, built: datetime) -> Moment:
         return Moment(clock)
     source = "the newest time that the repository signed" if latest == seen else "the time when the image was made"
     return Moment(latest, f"The clock says {clock:%Y-%m-%d %H:%M} UTC, so {source} stands in.")
+
+
+def made_of(timestamp: Timestamp) -> datetime:
+    """When it was signed, by the signer's clock. Raises `RepositoryError` for what is no time."""
+    text = timestamp.unrecognized_fields.get(MADE)
+    if text is None:
+        return LONG_AGO
+    try:
+        return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError as problem:
+        raise RepositoryError(f"Its {MADE} is no time: {str(text)[:40]!r}.") from problem

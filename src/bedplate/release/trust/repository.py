@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,10 +13,9 @@ from tuf.api.metadata import TargetFile
 
 from bedplate.host.files import write_atomically
 from bedplate.host.http import Http
-from bedplate.model.digests import Sha256
 from bedplate.model.errors import PeerError, UserError
 from bedplate.release.trust.client import Client, Tags
-from bedplate.release.trust.layout import target_file
+from bedplate.release.trust.mirrors import Mirrors, digest_of
 from bedplate.release.trust.moment import LONG_AGO, Moment, moment
 from bedplate.release.trust.refusals import ANOTHER, ReleaseWithdrawn, no_mirror
 from bedplate.wire.release import (
@@ -80,7 +78,7 @@ class Repository:
         if not mirrors:
             raise UserError("No mirror is named.", resolution="Name at least one address of the repository.")
         self._root, self._folder, self._http, self._now, self._built = root, folder, http, now, built
-        self._mirrors = [mirror.rstrip("/") for mirror in mirrors]
+        self.mirrors = Mirrors(http, [mirror.rstrip("/") for mirror in mirrors])
         self._from_bundle = from_bundle
         self._tags: Tags = {}
         self._client: Client | None = None
@@ -121,42 +119,15 @@ class Repository:
         return release
 
     def fetch(self, payload: Payload, *, start: int = 0) -> Iterator[bytes]:
-        """The bytes of a payload from `start` on, as they come; never more than it has.
+        """The bytes of a payload from `start` on, as `Mirrors.stream` gives them."""
+        return self.mirrors.stream(self.target_of(payload), start)
 
-        From the first byte on its digest is judged at the end; from another one on, the caller's own digests have to
-        judge. When a mirror fails, the next one goes on where it stopped.
-        """
+    def target_of(self, payload: Payload) -> TargetFile:
+        """What was signed of a payload: with that, its bytes may come from anywhere."""
         target = self._trusted(lambda client: client.find(payload.path))
-        if target is None or (target.length, _digest(target)) != (payload.size, payload.sha256):
+        if target is None or (target.length, digest_of(target)) != (payload.size, payload.sha256):
             raise PeerError(f"The manifest and the signatures do not agree on {payload.path}.", resolution=ANOTHER)
-        return self._stream(target, start)
-
-    def _stream(self, target: TargetFile, start: int) -> Iterator[bytes]:
-        at, digest, problems = start, hashlib.sha256(), list[PeerError]()
-        if start >= target.length:
-            return
-        for mirror in tuple(self._mirrors):
-            url = f"{mirror}/{target_file(target.path, _digest(target))}"
-            try:
-                with self._http.get(url, most=target.length - at, start=at) as reply:
-                    for piece in reply.pieces:
-                        at += len(piece)
-                        digest.update(piece)
-                        yield piece
-            except PeerError as problem:
-                problems.append(problem)
-                if at == target.length:
-                    break
-            else:
-                if at == target.length:
-                    if not start and digest.hexdigest() != _digest(target):
-                        problems.append(_altered(url))
-                        break
-                    return
-                problems.append(_short(url, at, target.length))
-            self._ask_last(mirror)
-        self._ask_last(mirror)
-        raise no_mirror(problems)
+        return target
 
     def _document(self, path: str) -> bytes | None:
         """The bytes of a small target, judged; `None` when nothing of that name was signed."""
@@ -165,28 +136,18 @@ class Repository:
             return None
         if target.length > MOST_DOCUMENT_BYTES:
             raise PeerError(f"{path} is larger than a document can be.", details=f"{target.length} bytes")
-        return b"".join(self._whole(target))
-
-    def _whole(self, target: TargetFile) -> list[bytes]:
-        """All pieces at once; as nothing is handed on before it was judged, every mirror may be tried."""
-        problems = list[PeerError]()
-        for _ in self._mirrors:
-            try:
-                return list(self._stream(target, 0))
-            except PeerError as problem:
-                problems.append(problem)
-        raise problems[0]
+        return self.mirrors.whole(target)
 
     def _trusted(self, question: Callable[[Client], T]) -> T:
         """The answer by the first mirror that can be trusted with it."""
         problems = list[PeerError]()
-        for mirror in tuple(self._mirrors):
+        for mirror in tuple(self.mirrors.order):
             try:
                 return question(self._client_of(mirror))
             except PeerError as problem:
                 problems.append(problem)
                 self._client = None
-                self._ask_last(mirror)
+                self.mirrors.ask_last(mirror)
         raise no_mirror(problems)
 
     def _client_of(self, mirror: str) -> Client:
@@ -222,31 +183,12 @@ class Repository:
             seen = Seen(client.made, keys)
             write_atomically(self._folder / SEEN, msgspec.json.encode(seen, order="deterministic"))
 
-    def _ask_last(self, mirror: str) -> None:
-        self._mirrors.remove(mirror)
-        self._mirrors.append(mirror)
-
 
 def _status(client: Client) -> Status:
     stamp = client.timestamp
     return Status(client.mirror, client.root.version, stamp.version, client.made, stamp.expires, client.moment)
 
 
-def _digest(target: TargetFile) -> Sha256:
-    digest = target.hashes.get("sha256")
-    if digest is None:
-        raise PeerError(f"{target.path} is signed without a SHA-256.")
-    return Sha256(digest)
-
-
 def _require_own(said: str, asked: str) -> None:
     if said != asked:
         raise PeerError(f"The document of {asked} is that of {said}.", resolution="Tell whoever signs the repository.")
-
-
-def _altered(url: str) -> PeerError:
-    return PeerError(f"{url} is not what was signed: its digest differs.", resolution=ANOTHER)
-
-
-def _short(url: str, at: int, size: int) -> PeerError:
-    return PeerError(f"{url} ended too early.", details=f"{at} of {size} bytes came.", resolution=ANOTHER)
