@@ -378,3 +378,21 @@ def test_a_uki_by_another_signer_is_refused_for_good_and_nothing_of_it_is_kept(t
     assert node.boots == [FIRST]
     assert "the firmware would not start it" in node.memory.failures[0].reason
     assert list(tmp_path.glob("*delta")) == []
+
+
+@pytest.mark.parametrize("state", [State.CLEARING, State.WRITING, State.SEALING])
+def test_a_version_that_somebody_starts_from_the_menu_while_it_is_installed_is_judged_as_any(
+    node: FakeNode, state: State
+) -> None:
+    """Its slot has it from before; how it got past an ESP that was cleared, nobody has to know."""
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    first = [each for each in node.slots.esp if each.version == FIRST]
+    node.source.wish = Wish(version=FIRST, asked="1")
+    while node.memory.state is not state:
+        node.round()
+    node.slots.esp = [each for each in node.slots.esp if each.version != FIRST] + first
+    node.boot(picked=FIRST)
+    node.run()
+    assert (node.version, node.memory.state) == (FIRST, State.GOOD)

@@ -220,10 +220,11 @@ class FakeSlots:
             with self._power():
                 self._change(chosen, left=0)
 
-    def boot(self) -> str:
-        """Let the loader choose and count; the version that it starts."""
-        chosen = in_order(self.esp)[0]
-        self.esp = list(after_start(self.esp))
+    def boot(self, picked: str = "") -> str:
+        """Let the loader choose and count, or somebody at its menu; the version that it starts."""
+        listed = in_order(self.esp)
+        chosen = next((each for each in listed if each.version == picked), listed[0])
+        self.esp = [*after_start([chosen]), *(each for each in listed if each != chosen)]
         self.running = next(n for n, each in enumerate(self.contents) if each.root_hash == chosen.root_hash)
         if not self.contents[self.running].whole:
             raise AssertionError(f"The loader chose {chosen.version}, which is not whole.")
@@ -330,11 +331,11 @@ class FakeNode:
     def memory(self) -> Memory:
         return Record(self.folder).read()[0]
 
-    def boot(self) -> None:
-        """Power on: boots until a version stays up, and start the agent there."""
+    def boot(self, picked: str = "") -> None:
+        """Power on: boots until a version stays up, and start the agent there. `picked` is the first to boot."""
         self.rebooting = False
-        for _ in range(20):
-            version = self.slots.boot()
+        for number in range(20):
+            version = self.slots.boot("" if number else picked)
             self.boots.append(version)
             self.clock.sleep(60)
             match self.behaviour[version]:

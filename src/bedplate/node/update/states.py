@@ -83,6 +83,10 @@ TABLE: dict[tuple[State, Event], State] = {
     (S.INSTALLING, E.NOT_WANTED): S.DROPPING,
     (S.STAGED, E.NOT_WANTED): S.DROPPING,
     (S.DROPPING, E.CLEARED): S.IDLE,
+    # Somebody may start the version that is being installed from the loader's menu: where its slot still has it.
+    (S.CLEARING, E.NEW_RUNS): S.TRYING,
+    (S.WRITING, E.NEW_RUNS): S.TRYING,
+    (S.SEALING, E.NEW_RUNS): S.TRYING,
     # The power may go between arming the UKI and writing down that it is armed, and before leave is given.
     (S.INSTALLING, E.NEW_RUNS): S.TRYING,
     (S.STAGED, E.NEW_RUNS): S.TRYING,
