@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bedplate.model.errors import OurError
 from bedplate.model.reading import InMemory, ReadAt
 from bedplate.node.update.states import State
 from bedplate.testing.node import FIRST, Behaviour, FakeNode, FakeSlots, FixedWish, PowerCut
@@ -396,3 +397,69 @@ def test_a_version_that_somebody_starts_from_the_menu_while_it_is_installed_is_j
     node.boot(picked=FIRST)
     node.run()
     assert (node.version, node.memory.state) == (FIRST, State.GOOD)
+
+
+class Stumbling(FixedWish):
+    """A source that fails as a test says."""
+
+    problem: BaseException = ValueError()
+
+    def look(self) -> Wish:
+        raise self.problem
+
+
+@pytest.fixture
+def stumbling(node: FakeNode) -> Stumbling:
+    """The node has a release to take, and does not come to that."""
+    node.run()
+    offer(node, NEXT)
+    node.source = source = Stumbling()
+    node.boot()
+    return source
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (OurError("A node that is Idle cannot be told 'cleared'.", details="-"), "A node that is Idle cannot be told"),
+        (KeyError("http"), "The agent met something that it does not know. KeyError: 'http' (test_update.py:"),
+        (RecursionError("too deep"), "RecursionError: too deep (test_update.py:"),
+        (MemoryError(), "MemoryError: (test_update.py:"),
+    ],
+)
+def test_what_nobody_foresaw_is_told_as_our_own_fault_and_the_agent_goes_on(
+    node: FakeNode, stumbling: Stumbling, problem: Exception, words: str
+) -> None:
+    stumbling.problem = problem
+    for _ in range(5):
+        assert node.round()
+    assert node.status is not None
+    assert words in node.status.doing
+    assert [words in line.reason for line in node.memory.history].count(True) == 1
+    node.source = FixedWish()
+    node.boot()
+    node.run()
+    assert node.version == NEXT
+
+
+@pytest.mark.parametrize("problem", [KeyboardInterrupt, SystemExit])
+def test_an_agent_that_is_told_to_end_ends(node: FakeNode, stumbling: Stumbling, problem: type[BaseException]) -> None:
+    stumbling.problem = problem()
+    with pytest.raises(problem):
+        node.round()
+
+
+def test_a_status_that_cannot_be_told_for_a_reason_that_nobody_foresaw_stops_no_update(node: FakeNode) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise KeyError("https")
+
+    node.run()
+    offer(node, NEXT)
+    node.boot()
+    assert node.agent is not None
+    node.agent.publish = fails
+    while not node.rebooting:
+        node.round()
+    assert [line for line in node.said if "KeyError" in line] == [
+        line for line in node.said if line.startswith("The status cannot be written.")
+    ]

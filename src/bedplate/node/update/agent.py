@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from traceback import extract_tb
 from typing import Protocol
 
 from bedplate.host.clock import Clock
-from bedplate.model.errors import MachineError, PeerError, UserError, briefly
+from bedplate.model.errors import BedplateError, MachineError, OurError, UserError, briefly
 from bedplate.node.update.carry import GIVING, Hands, Work
 from bedplate.node.update.leave import ask_all
 from bedplate.node.update.memory import Memory, note
@@ -77,7 +79,7 @@ class Agent:
             self.clock.sleep(self.round())
 
     def round(self) -> float:
-        """Take one step; the seconds until the next."""
+        """Take one step; the seconds until the next. There is one, whatever goes wrong: nothing else updates a node."""
         try:
             facts = self.facts = self.gather()
             self._settle(facts)
@@ -85,10 +87,8 @@ class Agent:
             step = self._asked(next_step(self.memory, facts, self.wish, self.offered))
             self._tell(facts, step)
             self.memory = self.hands.carry_out(Work(step, self.memory, facts, self.wish, self.offered.release))
-        except (PeerError, MachineError, UserError) as problem:
-            return self._stumble(problem)
-        except OSError as problem:
-            return self._stumble(_of_machine(problem))
+        except Exception as problem:  # noqa: BLE001 — a loop that ends is started again, and ends again, heard by nobody
+            return self._stumble(_told(problem))
         self.pause = FIRST_PAUSE
         waits = step.deed in (Deed.WAIT, Deed.REBOOT)
         return LOOK_SECONDS if waits else 0.0
@@ -131,14 +131,14 @@ class Agent:
         busy = step.deed is not Deed.WAIT or not self.memory.resting
         self._publish(facts, doing, busy=busy)
 
-    def _stumble(self, problem: PeerError | MachineError | UserError) -> float:
+    def _stumble(self, problem: BedplateError) -> float:
         """A step that failed is taken again later; the first time it is told, and kept in the history."""
         line = briefly(problem)
         if line != self.said:
             self.say(f"{self.memory.state}. {line}")
             self.said = line
             version = self.memory.target.version if self.memory.target else ""
-            with suppress(MachineError, OSError):  # where it is the disk of this very record, it is told all the same
+            with suppress(Exception):  # where it is the disk of this very record, it is told all the same
                 self._keep(note(self.memory, at=self.clock.now(), version=version, reason=line))
         if self.facts is not None:
             self._publish(self.facts, line, busy=not self.memory.resting)
@@ -149,8 +149,8 @@ class Agent:
         """To tell is not the work: where it fails, the work goes on, and fails by itself if it has to."""
         try:
             self.publish(self.memory, facts, self.wish, doing, busy=busy)
-        except (MachineError, OSError) as problem:
-            untold = str(problem)
+        except Exception as problem:  # noqa: BLE001 — as in a round
+            untold = str(_told(problem))
             if untold != self.untold:
                 self.say(f"The status cannot be written. {untold}")
             self.untold = untold
@@ -164,6 +164,16 @@ class Agent:
             self.memory = memory
 
 
-def _of_machine(problem: OSError) -> MachineError:
-    advice = "The disk of /var is failing or write-protected: see the kernel's messages."
-    return MachineError("A file of the agent cannot be used.", details=str(problem), resolution=advice)
+def _told(problem: Exception) -> BedplateError:
+    """Whose fault it is. What nobody foresaw is ours, and told with the place where it came up."""
+    if isinstance(problem, BedplateError):
+        return problem
+    if isinstance(problem, OSError):
+        advice = "The disk of /var is failing or write-protected: see the kernel's messages."
+        return MachineError("A file of the agent cannot be used.", details=str(problem), resolution=advice)
+    place = extract_tb(problem.__traceback__)[-1]
+    return OurError(
+        "The agent met something that it does not know.",
+        details=f"{type(problem).__name__}: {problem} ({Path(place.filename).name}:{place.lineno}, {place.name})",
+        resolution="It goes on, and tries again. Please report it.",
+    )
