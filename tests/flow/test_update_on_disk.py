@@ -15,6 +15,7 @@ from bedplate.node.repack.ask import Repacker
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.agent import Agent
 from bedplate.node.update.carry import Hands
+from bedplate.node.update.fetching import LEFT_BYTES
 from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.offers import offer_for
 from bedplate.node.update.plan import Facts
@@ -47,7 +48,9 @@ class Node:
         runner = FakeRunner(self._reboot)
         repacker = Repacker(folder / "repack", folder / "begun", runner, self.clock, lambda: 1 << 30)
         gauge = Gauge(self.clock, said)
-        taker = Taker(self.slots, releases, running.name, folder, repacker, lambda: 1 << 30, said, gauge)
+        self.room = 1 << 30
+        room = lambda: self.room  # noqa: E731
+        taker = Taker(self.slots, releases, running.name, folder, repacker, lambda: 1 << 30, said, gauge, room)
         self.agent = Agent(
             gather=self._gather,
             wishes=(self.source,),
@@ -228,7 +231,21 @@ def test_without_room_for_a_delta_the_full_payload_goes_straight_to_the_slot(tmp
     node = Node(OLD, disks, tmp_path, "1", releases)
     list(node.rounds())
     assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(NEW.name)
-    assert any("There is no room for" in line.reason for line in node.agent.memory.history)
+    assert any("has no room for" in line.reason for line in node.agent.memory.history)
+
+
+def test_a_delta_leaves_pods_their_room_and_gives_back_what_it_has(tmp_path: Path) -> None:
+    releases = with_delta(publish(NEW), tmp_path)
+    releases.breaks_after = 100
+    disks = installed()
+    node = Node(OLD, disks, tmp_path, "1", releases)
+    list(node.rounds())
+    assert len(downloads(tmp_path)) == 1
+    releases.breaks_after, node.room = None, LEFT_BYTES
+    for state in node.rounds():
+        assert (state is State.WRITING) == (downloads(tmp_path) != [])
+    assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(NEW.name)
+    assert any("has no room for" in line.reason for line in node.agent.memory.history)
 
 
 def test_what_was_fetched_of_a_version_goes_when_another_one_is_wanted(tmp_path: Path) -> None:

@@ -402,9 +402,10 @@ class FakeNode:
         slots, running = self.slots, self.version
         record = FakeRecord(self.folder, lambda: self.full)
         runner = FakeRunner(self._act)
-        repacker = Repacker(self.folder / "repack", self.folder / "begun", runner, self.clock, lambda: 1 << 30)
+        free = lambda: 1 << 30  # noqa: E731 — of memory, and of the disk
+        repacker = Repacker(self.folder / "repack", self.folder / "begun", runner, self.clock, free)
         gauge = Gauge(self.clock, self.said.append)
-        taker = Taker(slots, self.releases, running, self.folder, repacker, lambda: 1 << 30, self.said.append, gauge)  # type: ignore[arg-type] # a stand-in
+        taker = Taker(slots, self.releases, running, self.folder, repacker, free, self.said.append, gauge, free)  # type: ignore[arg-type] # a stand-in
         hands = Hands(slots, taker, self.leave, runner, self.folder, record.write, self.said.append)  # type: ignore[arg-type] # likewise
 
         def publish(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool) -> None:
