@@ -463,3 +463,72 @@ def test_a_status_that_cannot_be_told_for_a_reason_that_nobody_foresaw_stops_no_
     assert [line for line in node.said if "KeyError" in line] == [
         line for line in node.said if line.startswith("The status cannot be written.")
     ]
+
+
+class Lock:
+    """A server that gives leave to one machine at a time, and the power that goes as it does."""
+
+    held = cut = False
+
+    def ask(self) -> str:
+        self.held = True
+        if self.cut:
+            raise PowerCut
+        return ""
+
+    def give_back(self) -> str:
+        self.held = False
+        return ""
+
+
+@pytest.fixture
+def lock(node: FakeNode) -> Lock:
+    """The node asks it, and has a release to take."""
+    node.run()
+    lock = Lock()
+    node.leave = (lock,)
+    node.cut_power()
+    node.boot()
+    offer(node, NEXT)
+    return lock
+
+
+def test_leave_is_given_back_after_a_reboot_that_came_about_later_than_it_was_asked_for(
+    node: FakeNode, lock: Lock
+) -> None:
+    node.stuck = True
+    for _ in range(12):
+        node.round()
+    assert (node.memory.state, node.memory.leave_held, lock.held) == (State.REBOOTING, True, True)
+    node.source.wish = Wish(pinned=True)
+    for _ in range(3):
+        node.round()
+    assert node.memory.state is State.REBOOTING
+    node.cut_power()
+    node.run()
+    assert (node.version, node.memory.state) == (NEXT, State.GOOD)
+    assert (node.memory.leave_held, lock.held) == (False, False)
+
+
+def test_leave_that_was_given_as_the_power_went_is_given_back_though_nothing_comes_of_it(
+    node: FakeNode, lock: Lock
+) -> None:
+    lock.cut = True
+    with pytest.raises(PowerCut):
+        node.run()
+    lock.cut = False
+    node.source.wish = Wish(pinned=True)
+    node.agent = node._make_agent()
+    node.agent.start()
+    node.run()
+    assert (node.version, node.memory.state) == (FIRST, State.IDLE)
+    assert (node.memory.leave_held, lock.held) == (False, False)
+
+
+def test_leave_is_not_asked_for_while_it_could_not_be_written_down(node: FakeNode, lock: Lock) -> None:
+    while node.memory.state is not State.STAGED:
+        node.round()
+    node.full = True
+    for _ in range(3):
+        node.round()
+    assert not lock.held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import settings
@@ -20,14 +21,16 @@ SOUND = next(version for version, behaviour in VERSIONS.items() if behaviour is 
 
 
 class Gate:
-    """Somebody who is asked for leave to reboot, and may say no."""
+    """Somebody who is asked for leave to reboot, and may say no. The leave is held until it is given back."""
 
-    closed = False
+    closed = held = False
 
     def ask(self) -> str:
+        self.held = self.held or not self.closed
         return "not now" if self.closed else ""
 
     def give_back(self) -> str:
+        self.held = self.held and self.closed
         return "away" if self.closed else ""
 
 
@@ -120,6 +123,17 @@ class Node(RuleBasedStateMachine):
     def the_power_goes(self) -> None:
         self.node.cut_power()
 
+    @rule(stuck=st.booleans())
+    def reboots_do_not_come_about(self, *, stuck: bool) -> None:
+        self.node.stuck = stuck
+
+    @rule(version=st.sampled_from([FIRST, *VERSIONS]))
+    def somebody_picks_a_version_at_the_loader(self, version: str) -> None:
+        """Whatever its slot holds has to be whole for as long as it is in the menu."""
+        self.node.cut_power()
+        with suppress(PowerCut):
+            self.node.boot(picked=version)
+
     @rule()
     def the_memory_is_lost(self) -> None:
         (self.node.folder / "memory.json").write_bytes(b"{")
@@ -130,6 +144,7 @@ class Node(RuleBasedStateMachine):
         """Without a boot, which gets out of most: only what was judged not to work has to be left by one."""
         node = self.node
         node.releases.away = node.full = node.slots.failing = node.slots.damaged = self.gate.closed = False
+        node.stuck = False
         node.releases.withdrawn.clear()
         node.slots.cut_in = -1
         node.source.wish = Wish(version=SOUND, asked=self._new())
@@ -138,6 +153,7 @@ class Node(RuleBasedStateMachine):
         node.run()
         assert node.version == SOUND, node.said[-5:]
         assert node.memory.resting
+        assert not self.gate.held
 
     @invariant()
     def something_that_works_can_be_booted(self) -> None:

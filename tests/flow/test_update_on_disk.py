@@ -55,7 +55,7 @@ class Node:
             gather=self._gather,
             wishes=(self.source,),
             offer=lambda wish: offer_for(wish, releases, channel="", running=running.name),
-            hands=Hands(self.slots, taker, (), runner, folder, record.write, said),
+            hands=Hands(self.slots, taker, (), runner, folder, said),
             record=record,
             publish=lambda *_, **__: None,
             last_lines=lambda _: (),

@@ -306,6 +306,8 @@ class FakeNode:
     rebooting: bool = False
     full: bool = False
     """Whether there is no space left in `folder`."""
+    stuck: bool = False
+    """Whether a reboot that is asked for does not come about."""
 
     def install_first(self, version: str = FIRST) -> None:
         """As an image lies on a new disk: one slot, one UKI with its tries."""
@@ -406,7 +408,7 @@ class FakeNode:
         repacker = Repacker(self.folder / "repack", self.folder / "begun", runner, self.clock, free)
         gauge = Gauge(self.clock, self.said.append)
         taker = Taker(slots, self.releases, running, self.folder, repacker, free, self.said.append, gauge, free)  # type: ignore[arg-type] # a stand-in
-        hands = Hands(slots, taker, self.leave, runner, self.folder, record.write, self.said.append)  # type: ignore[arg-type] # likewise
+        hands = Hands(slots, taker, self.leave, runner, self.folder, self.said.append)  # type: ignore[arg-type] # likewise
 
         def publish(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool) -> None:
             self.status = status_of(memory, facts, wish, doing, busy=busy, clock="")
@@ -430,7 +432,9 @@ class FakeNode:
         )
 
     def _act(self, argv: tuple[str, ...]) -> Completed:
-        self.rebooting = argv == ("systemctl", "reboot")
+        self.rebooting = argv == ("systemctl", "reboot") and not self.stuck
+        if argv == ("systemctl", "reboot") and self.stuck:
+            raise MachineError("systemctl took more than 60 s.", details="$ systemctl reboot")
         return completed(argv)
 
     def a_week_later(self) -> None:

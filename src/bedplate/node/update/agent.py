@@ -9,6 +9,8 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from bedplate.host.clock import Clock
 from bedplate.model.errors import BedplateError, MachineError, OurError, UserError, briefly
 from bedplate.node.update.carry import GIVING, Hands, Work
@@ -86,7 +88,7 @@ class Agent:
             self._look()
             step = self._asked(next_step(self.memory, facts, self.wish, self.offered))
             self._tell(facts, step)
-            self.memory = self.hands.carry_out(Work(step, self.memory, facts, self.wish, self.offered.release))
+            self.hands.carry_out(Work(step, self.memory, facts, self.wish, self.offered.release, self._keep))
         except Exception as problem:  # noqa: BLE001 — a loop that ends is started again, and ends again, heard by nobody
             return self._stumble(_told(problem))
         self.pause = FIRST_PAUSE
@@ -117,11 +119,15 @@ class Agent:
             self.next_check = self.clock.monotonic() + self.check_seconds()
 
     def _asked(self, step: Step) -> Step:
-        """The step, or what stands against a reboot now."""
-        if step.deed is Deed.REBOOT and self.memory.state in GIVING:
-            against = ask_all(self.hands.leave)
-            return Step(Deed.WAIT, f"{step.reason}: {against}") if against else step
-        return step
+        """The step, or what stands against a reboot now.
+
+        That leave may be held is written down before it is asked for, so that it is given back however this ends.
+        """
+        if step.deed is not Deed.REBOOT or self.memory.state not in GIVING or not self.hands.leave:
+            return step
+        self._keep(replace(self.memory, leave_held=True))
+        against = ask_all(self.hands.leave)
+        return Step(Deed.WAIT, f"{step.reason}: {against}") if against else step
 
     def _tell(self, facts: Facts, step: Step) -> None:
         doing = step.reason if step.deed is Deed.WAIT else f"{step.deed}: {step.reason}"

@@ -29,13 +29,17 @@ DROPPED = "nothing of it can boot"
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A step and all that it is taken with; `offered` is the release that the wish comes to now."""
+    """A step and all that it is taken with; `offered` is the release that the wish comes to now.
+
+    `keep` writes a memory down in the place of `memory`, at once: what comes after it may fail.
+    """
 
     step: Step
     memory: Memory
     facts: Facts
     wish: Wish
     offered: Release | None
+    keep: Callable[[Memory], None]
 
     def moved(self, event: Event, reason: str) -> Memory:
         """The memory after an event of this step."""
@@ -67,22 +71,18 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """The doors to carry out with. `save` writes the memory down, `say` tells people; `folder` is the agent's own."""
+    """The doors to carry out with. `say` tells people; `folder` is the agent's own."""
 
     slots: Slots
     taker: Taker
     leave: Sequence[LeaveToReboot]
     runner: Runner
     folder: Path
-    save: Callable[[Memory], None]
     say: Callable[[str], None]
 
-    def carry_out(self, work: Work) -> Memory:
-        """The memory after the step, written down. Raises `PeerError` and `MachineError`; then the state stays."""
-        after = self._deeds()[work.step.deed](work)
-        if after != work.memory:
-            self.save(after)
-        return after
+    def carry_out(self, work: Work) -> None:
+        """Take the step, and keep the memory after it. Raises `PeerError` and `MachineError`; then it is taken again."""
+        work.keep(self._deeds()[work.step.deed](work))
 
     def _deeds(self) -> Mapping[Deed, Callable[[Work], Memory]]:
         return {
@@ -146,9 +146,8 @@ class Hands:
         """Leave has been given; systemd is asked, whose logind lets the kubelet end pods within their grace."""
         memory = work.memory
         if memory.state in GIVING:
-            given = work.moved(Event.LEAVE_GIVEN, work.step.reason)
-            memory = msgspec.structs.replace(given, leave_held=bool(self.leave))
-            self.save(memory)
+            memory = work.moved(Event.LEAVE_GIVEN, work.step.reason)
+            work.keep(memory)
         self.say(f"Rebooting: {work.step.reason}.")
         self.runner.run(["systemctl", "reboot"], seconds=60)
         return memory
@@ -159,7 +158,7 @@ class Hands:
             memory = work.moved(Event.NOT_WANTED, work.step.reason)
             if work.wish.rollback:
                 memory = msgspec.structs.replace(memory, answered=work.wish.asked)
-            self.save(memory)
+            work.keep(memory)
         self.slots.clear()
         self.taker.clear()
         return replace(work, memory=memory).moved(Event.CLEARED, DROPPED) if memory.state is State.DROPPING else memory

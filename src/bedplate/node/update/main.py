@@ -93,7 +93,6 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
         leave=leave_of(settings.leave, identity=identity, post=SystemPost(route_of(settings.leave)), clock=world.clock),
         runner=world.runner,
         folder=folder,
-        save=record.write,
         say=world.say,
     )
 

@@ -56,8 +56,8 @@ class Happening(_Value, frozen=True):
 class Memory(_Value, frozen=True):
     """All of it. `since` is when the state was entered, `boot` the boot in which it was.
 
-    `answered` is the last request to go back or to change that was begun; `leave_held` is that a server's leave to
-    reboot has to be given back.
+    `answered` is the last request to go back or to change that was begun; `leave_held` is that leave to reboot was
+    asked for, and has to be given back.
     """
 
     state: State = State.IDLE

@@ -100,9 +100,10 @@ def recover(memory: Memory, facts: Facts, problem: str) -> Memory:
     """A memory in the place of one that could not be read: `problem` is told, the facts tell the rest.
 
     A version that the loader gave up is a failure without its reason; anything half-written is cleared by the next
-    update, which begins with that.
+    update, which begins with that. Leave to reboot may be held.
     """
     memory = note(memory, at=facts.now, version=facts.version, reason=f"{problem}; the facts of the disk stand in")
+    memory = msgspec.structs.replace(memory, leave_held=True)
     for entry in facts.others:
         if entry.left == 0:
             lost = "the boot loader gave it up; the reason was lost"
