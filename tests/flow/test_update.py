@@ -532,3 +532,35 @@ def test_leave_is_not_asked_for_while_it_could_not_be_written_down(node: FakeNod
     for _ in range(3):
         node.round()
     assert not lock.held
+
+
+def test_a_step_that_fails_again_and_again_is_told_once_and_what_was_before_stays_in_the_history(
+    node: FakeNode,
+) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.slots.failing = True
+    for _ in range(200):
+        node.round()
+    reasons = [line.reason for line in node.memory.history]
+    assert reasons == [
+        "The disk cannot be read. [Errno 5] Input/output error",
+        "the boot loader can choose only what runs",
+        f"{NEXT} is wanted",
+    ]
+    assert [reasons[0] in line for line in node.said].count(True) == 1
+
+
+def test_a_step_that_fails_after_it_had_worked_is_told_anew(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    for _ in range(2):
+        node.slots.damaged = False
+        node.slots.failing = True
+        for _ in range(5):
+            node.round()
+        node.slots.failing = False
+        node.slots.damaged = True
+        node.round()
+    told = [line.reason for line in node.memory.history if "cannot be read" in line.reason]
+    assert len(told) == 2

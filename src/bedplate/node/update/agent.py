@@ -60,6 +60,8 @@ class Agent:
     next_check: float = 0.0
     last_carried: str = ""
     said: str = ""
+    failed: str = ""
+    """Why the last step failed; empty after one that did not."""
     untold: str = ""
     """Why the last status could not be written."""
     pause: float = FIRST_PAUSE
@@ -91,6 +93,8 @@ class Agent:
             self.hands.carry_out(Work(step, self.memory, facts, self.wish, self.offered.release, self._keep))
         except Exception as problem:  # noqa: BLE001 — a loop that ends is started again, and ends again, heard by nobody
             return self._stumble(_told(problem))
+        if self.failed:
+            self.failed = self.said = ""
         self.pause = FIRST_PAUSE
         waits = step.deed in (Deed.WAIT, Deed.REBOOT)
         return LOOK_SECONDS if waits else 0.0
@@ -140,9 +144,9 @@ class Agent:
     def _stumble(self, problem: BedplateError) -> float:
         """A step that failed is taken again later; the first time it is told, and kept in the history."""
         line = briefly(problem)
-        if line != self.said:
+        if line != self.failed:
             self.say(f"{self.memory.state}. {line}")
-            self.said = line
+            self.failed = line
             version = self.memory.target.version if self.memory.target else ""
             with suppress(Exception):  # where it is the disk of this very record, it is told all the same
                 self._keep(note(self.memory, at=self.clock.now(), version=version, reason=line))
