@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from bedplate.model.errors import OurError
+from bedplate.model.errors import MachineError, OurError
 from bedplate.model.reading import InMemory, ReadAt
+from bedplate.node.update.plan import Offer
 from bedplate.node.update.states import State
-from bedplate.testing.node import FIRST, Behaviour, FakeNode, FakeSlots, FixedWish, PowerCut
+from bedplate.testing.node import FIRST, Behaviour, FakeNode, FakeReleases, FakeSlots, FixedWish, PowerCut
 from bedplate.wire.desired import Wish
 from tests.unit.test_signature import OURS, signed
 
@@ -564,3 +567,61 @@ def test_a_step_that_fails_after_it_had_worked_is_told_anew(node: FakeNode) -> N
         node.round()
     told = [line.reason for line in node.memory.history if "cannot be read" in line.reason]
     assert len(told) == 2
+
+
+def test_a_mirror_that_is_away_is_asked_again_soon_and_then_less_and_less_often(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.releases.away = True
+    node.boot()
+    assert node.agent is not None
+    offered, asked = node.agent.offer, list[float]()
+
+    def noted(wish: Wish) -> Offer:
+        asked.append(node.clock.monotonic())
+        return offered(wish)
+
+    node.agent.offer = noted
+    for _ in range(300):
+        node.round()
+    pauses = [second - first for first, second in pairwise(asked)]
+    assert pauses == [15, 30, 60, 120, 240, 480, 900, 900, 900]
+    node.source.wish = Wish(asked="now")
+    node.round()
+    node.releases.away = False
+    node.round()
+    node.run()
+    assert node.version == NEXT
+
+
+@dataclass
+class BrokenReleases(FakeReleases):
+    """A repository that stumbles over itself."""
+
+    problem: Exception = field(default_factory=ValueError)
+
+    def refresh(self) -> None:
+        raise self.problem
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        MachineError("There is no space left for tuf/timestamp.json."),
+        OSError(5, "Input/output error"),
+        ValueError("negative seek value"),
+    ],
+    ids=lambda problem: type(problem).__name__,
+)
+def test_whatever_is_wrong_with_the_repository_a_wish_to_go_back_is_heard(node: FakeNode, problem: Exception) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.releases = BrokenReleases(problem=problem)
+    node.cut_power()
+    node.run()
+    assert node.status is not None
+    assert str(problem) in node.status.doing
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    assert node.version == FIRST

@@ -25,7 +25,7 @@ from bedplate.wire.desired import Wish
 LOOK_SECONDS = 15.0
 """Between two looks at what is wanted; the repository is asked much less often."""
 FIRST_PAUSE, LONGEST_PAUSE = 15.0, 900.0
-"""Seconds after a step that failed; twice as many after each further one."""
+"""Seconds after a step that failed, or a repository that gave nothing; twice as many after each further one."""
 
 
 class Publish(Protocol):
@@ -65,6 +65,7 @@ class Agent:
     untold: str = ""
     """Why the last status could not be written."""
     pause: float = FIRST_PAUSE
+    check_pause: float = FIRST_PAUSE
     lost: str = ""
     """Why the memory on disk could not be used, until another is in its place."""
     facts: Facts | None = None
@@ -117,10 +118,28 @@ class Agent:
         except ValueError as problem:
             raise UserError("What this node is to become cannot be read.", details=str(problem)) from problem
         carried = self.carried()
-        if wish != self.wish or carried != self.last_carried or self.clock.monotonic() >= self.next_check:
+        news = wish != self.wish or carried != self.last_carried
+        if news or self.clock.monotonic() >= self.next_check:
+            self.wish, self.offered = wish, self._offer(wish)
             self.last_carried = carried
-            self.wish, self.offered = wish, self.offer(wish)
-            self.next_check = self.clock.monotonic() + self.check_seconds()
+            self.next_check = self.clock.monotonic() + self._until_check(first=news)
+
+    def _offer(self, wish: Wish) -> Offer:
+        """Whatever is wrong with a repository, it keeps no wish from being heard: some need none."""
+        try:
+            return self.offer(wish)
+        except Exception as problem:  # noqa: BLE001 — as in a round
+            return Offer(problem=briefly(_told(problem)), unanswered=True)
+
+    def _until_check(self, *, first: bool) -> float:
+        """Seconds until the repository is asked again: sooner, and then less and less often, while it gives nothing."""
+        regular = self.check_seconds()
+        if first or not self.offered.unanswered:
+            self.check_pause = FIRST_PAUSE
+        if not self.offered.unanswered:
+            return regular
+        pause, self.check_pause = self.check_pause, min(2 * self.check_pause, LONGEST_PAUSE)
+        return min(pause, regular)
 
     def _asked(self, step: Step) -> Step:
         """The step, or what stands against a reboot now.

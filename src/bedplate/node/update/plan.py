@@ -69,12 +69,14 @@ class Facts:
 class Offer:
     """What the wish comes to: the release that is to be had, or why none is; both empty when nothing is wanted.
 
-    `withdrawn` is that the repository says no to it, rather than nothing.
+    `withdrawn` is that the repository says no to it, rather than nothing; `unanswered` that the problem may be over
+    soon: no repository could be asked or believed.
     """
 
     release: Release | None = None
     problem: str = ""
     withdrawn: bool = False
+    unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
