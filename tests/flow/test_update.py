@@ -625,3 +625,48 @@ def test_whatever_is_wrong_with_the_repository_a_wish_to_go_back_is_heard(node: 
     node.source.wish = Wish(rollback=True, asked="1")
     node.run()
     assert node.version == FIRST
+
+
+def test_a_version_that_failed_as_the_memory_was_lost_is_not_tried_again_for_an_old_request(node: FakeNode) -> None:
+    node.source.wish = Wish(asked="last year")
+    node.run()
+    offer(node, NEXT, Behaviour.PANICS)
+    while not node.rebooting:
+        node.round()
+    (node.folder / "memory.json").write_bytes(b"{")
+    node.boot()
+    for _ in range(3):
+        node.run()
+        node.a_week_later()
+    assert node.boots == [FIRST, NEXT, NEXT, NEXT, FIRST]
+    node.behaviour[NEXT] = Behaviour.WORKS
+    node.source.wish = Wish(asked="now")
+    node.run()
+    assert node.version == NEXT
+
+
+def test_a_memory_that_is_lost_sends_no_node_back_to_what_it_left(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    (node.folder / "memory.json").write_bytes(b"{")
+    for _ in range(3):
+        node.cut_power()
+        node.a_week_later()
+        node.run()
+    assert node.boots == [FIRST, NEXT, FIRST, FIRST, FIRST, FIRST]
+
+
+def test_what_could_not_be_gone_back_to_is_not_installed_for_that_request(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.slots.failing = True
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    node.slots.failing = False
+    node.source.wish = Wish(version=FIRST, asked="1")
+    node.run()
+    assert node.version == NEXT

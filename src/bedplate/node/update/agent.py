@@ -104,12 +104,19 @@ class Agent:
         if self.lost and facts.unreadable:
             return
         if self.lost:
-            self._keep(recover(self.memory, facts, self.lost))
+            self._keep(recover(self.memory, facts, self.lost, asked=self._heard()))
             self.lost = ""
         settled = settle(self.memory, facts)
         if settled != self.memory and settled.failures != self.memory.failures:
             settled = settle(self.memory, facts, self.last_lines(self.memory))
         self._keep(settled)
+
+    def _heard(self) -> str:
+        """The request that is there already; the look that follows tells of one that cannot be read."""
+        try:
+            return first_wish(self.wishes).asked
+        except (ValueError, OSError):
+            return ""
 
     def _look(self) -> None:
         """What is wanted; the repository is asked when that changed, when it is time, or when a bundle is brought."""

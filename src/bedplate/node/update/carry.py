@@ -65,7 +65,13 @@ class Work:
         after, target = self.moved(Event.NOT_WHOLE, reason), self.memory.target
         if target is None:
             return after
-        failure = Failure(version=target.from_version, root_hash=target.from_hash, reason=reason, at=self.facts.now)
+        failure = Failure(
+            version=target.from_version,
+            root_hash=target.from_hash,
+            reason=reason,
+            at=self.facts.now,
+            asked=target.asked,
+        )
         return remember_failure(after, failure)
 
 
@@ -81,7 +87,7 @@ class Hands:
     say: Callable[[str], None]
 
     def carry_out(self, work: Work) -> None:
-        """Take the step, and keep the memory after it. Raises `PeerError` and `MachineError`; then it is taken again."""
+        """Take the step and keep the memory after it. Raises `PeerError` and `MachineError`: then it is taken again."""
         work.keep(self._deeds()[work.step.deed](work))
 
     def _deeds(self) -> Mapping[Deed, Callable[[Work], Memory]]:

@@ -96,24 +96,29 @@ def _rolled_back_by_hand(memory: Memory, target: Target, facts: Facts) -> Memory
     return memory
 
 
-def recover(memory: Memory, facts: Facts, problem: str) -> Memory:
+def recover(memory: Memory, facts: Facts, problem: str, *, asked: str = "") -> Memory:
     """A memory in the place of one that could not be read: `problem` is told, the facts tell the rest.
 
     A version that the loader gave up is a failure without its reason; anything half-written is cleared by the next
-    update, which begins with that. Leave to reboot may be held.
+    update, which begins with that. Leave to reboot may be held. `asked` is the request that is there already: it was
+    answered as far as anybody knows, and is none to go back once more, or to try again what failed.
     """
     memory = note(memory, at=facts.now, version=facts.version, reason=f"{problem}; the facts of the disk stand in")
-    memory = msgspec.structs.replace(memory, leave_held=True)
+    memory = msgspec.structs.replace(memory, leave_held=True, answered=asked)
     for entry in facts.others:
         if entry.left == 0:
             lost = "the boot loader gave it up; the reason was lost"
-            failure = Failure(version=entry.version, root_hash=entry.root_hash, reason=lost, at=facts.now)
+            failure = Failure(version=entry.version, root_hash=entry.root_hash, reason=lost, at=facts.now, asked=asked)
             memory = remember_failure(memory, failure)
     if facts.running is not None and facts.running.left is not None:
         # It is on trial: an empty memory would take it for settled.
         other = facts.others[0] if facts.others else facts.running
         target = Target(
-            version=facts.version, root_hash=facts.root_hash, from_version=other.version, from_hash=other.root_hash
+            version=facts.version,
+            root_hash=facts.root_hash,
+            from_version=other.version,
+            from_hash=other.root_hash,
+            asked=asked,
         )
         return msgspec.structs.replace(memory, state=State.TRYING, since=facts.now, boot=facts.boot, target=target)
     return memory
