@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -27,7 +27,8 @@ from bedplate.testing.clock import FakeClock
 from bedplate.testing.disks import FakeDisks
 from bedplate.testing.node import FakeReleases, FixedWish, PowerCut, packed_payload
 from bedplate.testing.runner import FakeRunner, completed
-from bedplate.testing.slots import Boot, Version, boot, make_disk, make_disks, make_version
+from bedplate.testing.slots import Boot, Version, boot, make_disk, make_disks, make_version, part_of
+from bedplate.testing.uki import make_uki
 from bedplate.wire.desired import Wish
 from bedplate.wire.release import PartName, Payload
 
@@ -270,3 +271,17 @@ def test_a_power_cut_between_the_last_write_and_the_tidying_leaves_nothing_behin
     (tmp_path / f"uki.{'0' * 64}.delta").write_bytes(b"the UKI was made of it")
     list(Node(OLD, make_disks(bytes(disks.medium.data)), tmp_path, "1", releases).rounds())
     assert downloads(tmp_path) == []
+
+
+def test_a_release_with_the_uki_of_another_is_refused_for_good_and_the_node_goes_on(tmp_path: Path) -> None:
+    wrong = make_uki(NEW.name, "f" * 64)
+    mixed_up = msgspec.structs.replace(NEW.release, uki=part_of(wrong))
+    disks, releases = installed(), publish(replace(NEW, uki=wrong, release=mixed_up))
+    node = Node(OLD, disks, tmp_path, "1", releases)
+    states = list(node.rounds())
+    assert State.STAGED not in states
+    assert states[-1] is State.IDLE
+    assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(OLD.name)
+    (failure,) = node.agent.memory.failures
+    assert f"Its UKI starts {'f' * 64}" in failure.reason
+    assert [each.file for each in node.slots.entries()] == [f"{OLD.name}.efi"]

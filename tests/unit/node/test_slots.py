@@ -7,14 +7,15 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from bedplate.model.errors import MachineError, OurError, PeerError, UserError
+from bedplate.model.errors import MachineError, OurError, UserError
 from bedplate.model.plans import Verb
 from bedplate.model.reading import InMemory
 from bedplate.node.slots.esp import look
 from bedplate.node.slots.plan import Step
-from bedplate.node.slots.slots import Slots
+from bedplate.node.slots.slots import Slots, Unusable
 from bedplate.testing.disks import FakeDisks
-from bedplate.testing.slots import SIZES, Version, boot, make_disk, make_disks, make_version
+from bedplate.testing.slots import SIZES, Version, boot, make_disk, make_disks, make_version, part_of
+from bedplate.testing.uki import make_uki
 
 BEFORE, NOW, NEXT = make_version(1), make_version(2), make_version(3)
 ALL = (BEFORE, NOW, NEXT)
@@ -234,12 +235,28 @@ def test_no_uki_without_the_identity_of_its_slot() -> None:
         slots.install(NEXT.release, [NEXT.uki])
 
 
+@pytest.mark.parametrize("starts", ["f" * 64, NOW.root_hash, BEFORE.root_hash, ""])
+def test_a_uki_that_would_start_another_usr_is_never_offered_to_the_loader(starts: str) -> None:
+    disks = with_ukis({f"{NOW.name}.efi": NOW.uki})
+    slots = slots_of(disks)
+    slots.write_usr(NEXT.release.usr, [NEXT.usr])
+    slots.seal(NEXT.release)
+    slots.identify(NEXT.release)
+    wrong = make_uki(NEXT.name, starts)
+    for _ in range(2):
+        with pytest.raises(Unusable, match=f"Its UKI starts {starts or 'no /usr'}, and {NEXT.root_hash} is signed"):
+            slots.install(msgspec.structs.replace(NEXT.release, uki=part_of(wrong)), [wrong])
+        assert listed(slots) == [f"{NOW.name}.efi"]
+    slots.install(NEXT.release, [NEXT.uki])
+    assert boot(bytes(disks.medium.data), ALL).version == NEXT.name
+
+
 def test_a_tree_with_another_root_is_the_publishers_fault() -> None:
     slots = slots_of(node())
     slots.clear()
     slots.write_usr(NEXT.release.usr, [NEXT.usr])
     other = msgspec.structs.replace(NEXT.release.verity, salt="00")
-    with pytest.raises(PeerError, match="is not what was signed"):
+    with pytest.raises(Unusable, match="is not what was signed"):
         slots.seal(msgspec.structs.replace(NEXT.release, verity=other))
     assert listed(slots) == [f"{NOW.name}.efi"]
 

@@ -22,6 +22,10 @@ from bedplate.wire.verity import identities_of, read_superblock
 TRIES = 3
 
 
+class Unusable(PeerError):
+    """The release was published wrong. No attempt mends that."""
+
+
 class Slots:
     """All methods raise `MachineError` for what the disk does, and leave a node that boots.
 
@@ -93,7 +97,7 @@ class Slots:
             yield device
 
     def seal(self, release: Release) -> None:
-        """Make and write the hash tree of the other slot and its signature. `PeerError` when the root differs."""
+        """Make and write the hash tree of the other slot and its signature. `Unusable` when the root differs."""
         layout = self.layout()
         self._require_cleared(self._inventory(layout.esp).entries)
         verity = release.verity
@@ -143,7 +147,8 @@ class Slots:
         """Write the UKI from chunk `first` on, read it back, and make the loader choose it, for TRIES boots.
 
         An older version than the running one is chosen only once that is set back, as by `choose_other`. Refuses
-        (`OurError`) when the other slot has not the identity of this release.
+        (`OurError`) when the other slot has not the identity of this release. Raises `Unusable`, before the loader is
+        offered anything, for a UKI that would not start that slot.
         """
         layout = self.layout()
         if layout.other.identities != identities_of(release.verity.root_hash):
@@ -156,6 +161,9 @@ class Slots:
             ukis.remove(self._running(entries).file, {file})
         with self.disks.esp(layout.esp) as mounted:
             esp.write_disarmed(mounted, file, release.uki, chunks, first=first)
+        starts = ukis.root_hash_once_armed(file)
+        if starts != release.verity.root_hash:
+            raise _unusable(release, f"Its UKI starts {starts or 'no /usr'}, and {release.verity.root_hash} is signed.")
         ukis.arm(file)
         ukis.prefer(release.verity.root_hash)
 
@@ -247,8 +255,8 @@ def _bad_table(details: str) -> MachineError:
     )
 
 
-def _unusable(release: Release, details: str) -> PeerError:
-    return PeerError(
+def _unusable(release: Release, details: str) -> Unusable:
+    return Unusable(
         f"{release.version} is not what was signed.",
         details=details,
         resolution="Whoever publishes this release has to look at it; the node stays with what it has.",

@@ -11,7 +11,7 @@ import msgspec
 from bedplate.host.files import write_atomically
 from bedplate.host.run import Runner
 from bedplate.model.errors import OurError, PeerError, UserError, briefly
-from bedplate.node.slots.slots import Slots
+from bedplate.node.slots.slots import Slots, Unusable
 from bedplate.node.update.leave import LeaveToReboot
 from bedplate.node.update.memory import Failure, Memory, forget_failure, move, note, remember_failure
 from bedplate.node.update.plan import Deed, Facts, Step
@@ -129,7 +129,7 @@ class Hands:
         release = self._release_of(work)
         try:
             self.slots.seal(release)
-        except PeerError as problem:
+        except Unusable as problem:
             return work.refused(release, f"its data does not have its root hash: {briefly(problem)}")
         self.slots.identify(release)
         return work.moved(Event.SEALED, "hash tree, signature and identity are written")
@@ -141,7 +141,7 @@ class Hands:
         if not any(each.root_hash == wanted for each in entries):
             try:
                 way = self.taker.take_uki(release)
-            except SignedByAnother as problem:
+            except (SignedByAnother, Unusable) as problem:
                 return work.refused(release, briefly(problem))
         elif entries[0].root_hash != wanted:
             self.slots.choose_other()

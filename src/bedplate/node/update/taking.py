@@ -12,7 +12,7 @@ from bedplate.model.errors import OurError, PeerError, briefly
 from bedplate.model.reading import ReadAt
 from bedplate.node.repack.ask import NotRepacked, Repacker
 from bedplate.node.repack.job import UNIT_BYTES
-from bedplate.node.slots.slots import Slots
+from bedplate.node.slots.slots import Slots, Unusable
 from bedplate.node.update.fetching import BrokeOff, Downloads, NotKept, remove_downloads
 from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.offers import Releases
@@ -52,8 +52,9 @@ class Taker:
         return self._take(PartName.USR, release, self._write_usr)
 
     def take_uki(self, release: Release) -> str:
-        """The UKI, armed; how it came, in words. Raises `SignedByAnother` for one that the firmware would refuse.
+        """The UKI, armed; how it came, in words.
 
+        Raises `SignedByAnother` for one that the firmware would refuse, `Unusable` for one that starts another /usr.
         It is small, so it is always written from its beginning, and who signed it is seen on the way.
         """
         return self._take(PartName.UKI, release, self._write_uki)
@@ -73,7 +74,7 @@ class Taker:
             self.say(f"Take {payload.path}, {payload.size} bytes{where}.")
             try:
                 first = write(release, way)
-            except SignedByAnother:
+            except (SignedByAnother, Unusable):
                 raise
             except (PeerError, NotRepacked, NotKept) as problem:
                 # Only the first is waited for: what is kept of another would go for it again, and never be whole.
