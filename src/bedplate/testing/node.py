@@ -180,12 +180,7 @@ class FakeSlots:
         with self._power():
             self.other.root_hash, self.other.identified = release.verity.root_hash, True
 
-    def uki_resume_point(self, release: Release) -> int:
-        del release
-        return 0
-
-    def install(self, release: Release, chunks: Iterable[bytes], *, first: int = 0) -> None:
-        del first
+    def install(self, release: Release, chunks: Iterable[bytes]) -> None:
         self.entries()
         if any(each.root_hash != self.root_hash for each in self.esp):
             raise OurError("The loader may still choose another.")

@@ -123,14 +123,13 @@ def arm(esp: Esp, file: str) -> None:
     esp.sync()
 
 
-def write_disarmed(esp: Esp, file: str, part: Part, chunks: Iterable[bytes], *, first: int) -> None:
-    """Write the chunks from `first` on under the final name, without the first two bytes of the file.
+def write_disarmed(esp: Esp, file: str, part: Part, chunks: Iterable[bytes]) -> None:
+    """Write the chunks under the final name, without the first two bytes of the file.
 
-    With `first` 0 there must be no such file. Read back whole. When the ESP is full the file is removed again.
+    There must be no such file. Read back whole. When the ESP is full the file is removed again.
     """
-    if first == 0:
-        esp.create(path_of(file))
-    index = first
+    esp.create(path_of(file))
+    index = 0
     try:
         for chunk in chunks:
             if index >= len(part.chunks) or sha256(chunk) != part.chunks[index]:
