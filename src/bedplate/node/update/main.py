@@ -83,7 +83,7 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
     node = OwnNode(world.name, world.peers, world.root)
     record = Record(folder)
     identity = machine_identity(world.root)
-    publisher = Publisher(node, folder)
+    publisher = Publisher(node, folder, world.say)
     gauge = Gauge(world.clock, publisher.progress)
     free, repacker = world.machine.available_memory, repacker_of(world)
     space = partial(world.machine.free_space, folder)
