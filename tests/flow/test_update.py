@@ -12,6 +12,7 @@ import pytest
 
 from bedplate.model.errors import MachineError, OurError
 from bedplate.model.reading import InMemory, ReadAt
+from bedplate.node.update.agent import LOOK_SECONDS
 from bedplate.node.update.plan import Offer
 from bedplate.node.update.states import State
 from bedplate.testing.node import FIRST, Behaviour, FakeNode, FakeReleases, FakeSlots, FixedWish, PowerCut
@@ -147,14 +148,17 @@ def test_an_older_version_is_taken_by_name_only(node: FakeNode) -> None:
     assert node.version == older
 
 
+class Never:
+    """It gives no leave to reboot."""
+
+    def ask(self) -> str:
+        return "never"
+
+    def give_back(self) -> str:
+        return ""
+
+
 def test_what_is_staged_is_dropped_when_another_version_is_wanted(node: FakeNode) -> None:
-    class Never:
-        def ask(self) -> str:
-            return "never"
-
-        def give_back(self) -> str:
-            return ""
-
     node.run()
     node.leave = (Never(),)
     node.cut_power()
@@ -670,3 +674,54 @@ def test_what_could_not_be_gone_back_to_is_not_installed_for_that_request(node: 
     node.source.wish = Wish(version=FIRST, asked="1")
     node.run()
     assert node.version == NEXT
+
+
+def sick_and_chosen_away(node: FakeNode) -> None:
+    """NEXT was judged not to work, the loader would start FIRST, and the gate's reboot did not come about."""
+    node.run()
+    offer(node, NEXT, Behaviour.SICK)
+    while not node.rebooting:
+        node.round()
+    node.slots.failing = True
+    node.boot()
+    node.clock.sleep(20)
+    node.slots.failing = False
+    node.slots.choose_other()
+
+
+def test_a_version_that_failed_is_left_by_a_reboot_of_the_agent_where_that_of_the_gate_did_not_come_about(
+    node: FakeNode,
+) -> None:
+    sick_and_chosen_away(node)
+    node.stuck = True
+    before = node.clock.monotonic()
+    for _ in range(5):
+        node.round()
+    assert node.memory.state is State.FAILED
+    assert node.clock.monotonic() - before >= 5 * LOOK_SECONDS
+    assert node.status is not None
+    node.stuck = False
+    node.run()
+    assert (node.version, node.memory.state) == (FIRST, State.ROLLED_BACK)
+    assert node.memory.failures[0].reason == "not healthy: kubelet: /healthz: refused"
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        (True, f"{NEXT} failed, and the boot loader goes on with it while it has tries left"),
+        (False, f"{NEXT} failed, and there is no other version"),
+    ],
+)
+def test_a_version_that_failed_and_is_not_left_says_why(node: FakeNode, *, others: bool, words: str) -> None:
+    node.run()
+    offer(node, NEXT, Behaviour.SICK)
+    while not node.rebooting:
+        node.round()
+    node.slots.failing = True
+    node.boot()
+    if not others:
+        node.slots.esp = [each for each in node.slots.esp if each.version == NEXT]
+    node.run()
+    assert node.status is not None
+    assert (node.memory.state, node.status.doing) == (State.FAILED, words)

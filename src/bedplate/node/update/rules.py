@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from bedplate.node.health.verdict import Verdict
 from bedplate.node.slots.loader import Entry
 from bedplate.node.update.memory import Failure, Memory, Target, move, note, remember_failure
 from bedplate.node.update.plan import Facts
@@ -63,7 +64,7 @@ def _old_runs(memory: Memory, target: Target, facts: Facts, last_lines: tuple[st
 
 def _reason(memory: Memory, target: Target, facts: Facts, entry: Entry | None) -> str:
     failed = facts.failed
-    if failed is not None and failed.version == target.version and memory.since and failed.at >= memory.since:
+    if failed is not None and failed.version == target.version and _of_this_try(memory, failed):
         return "not healthy: " + "; ".join(failed.findings)
     if entry is None:
         return "its UKI is gone from the ESP"
@@ -75,6 +76,11 @@ def _reason(memory: Memory, target: Target, facts: Facts, entry: Entry | None) -
     if memory.state is State.TRYING:
         return f"it came up, and then hung, panicked or lost power before it was judged, in {tries}"
     return f"it did not come up in {tries}"
+
+
+def _of_this_try(memory: Memory, verdict: Verdict) -> bool:
+    """Where the agent saw the verdict while that version ran, its state is of the same boot, and younger."""
+    return verdict.boot == memory.boot or (memory.since is not None and verdict.at >= memory.since)
 
 
 def _rolled_back_by_hand(memory: Memory, target: Target, facts: Facts) -> Memory:
