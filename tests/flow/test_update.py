@@ -21,6 +21,8 @@ from tests.unit.test_signature import OURS, signed
 
 NEXT = "Bedplate-1.37-amd64-202611.24.0"
 LATER = "Bedplate-1.37-amd64-202611.25.0"
+BETWEEN = "Bedplate-1.37-amd64-202611.23.0"
+"""Newer than the first one and older than the next."""
 STABLE = "1.37/stable"
 
 
@@ -725,3 +727,58 @@ def test_a_version_that_failed_and_is_not_left_says_why(node: FakeNode, *, other
     node.run()
     assert node.status is not None
     assert (node.memory.state, node.status.doing) == (State.FAILED, words)
+
+
+def test_a_node_that_went_back_takes_the_version_after_the_one_that_it_left(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    offer(node, BETWEEN)
+    node.run()
+    assert node.status is not None
+    assert (node.version, node.status.doing) == (
+        FIRST,
+        f"the node was told to go back, and by itself takes only what is newer than {NEXT}",
+    )
+    offer(node, LATER)
+    node.run()
+    assert (node.version, node.memory.state) == (LATER, State.GOOD)
+    node.releases.channels[STABLE] = NEXT
+    node.a_week_later()
+    node.run()
+    assert node.boots == [FIRST, NEXT, FIRST, LATER]
+
+
+def test_a_node_that_was_told_to_stay_takes_the_version_after_the_one_that_it_dropped(node: FakeNode) -> None:
+    node.run()
+    node.leave = (Never(),)
+    node.cut_power()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    node.a_week_later()
+    node.run()
+    assert [each.version for each in node.slots.esp] == [FIRST]
+    node.leave = ()
+    node.cut_power()
+    offer(node, LATER)
+    node.run()
+    assert node.boots == [FIRST, FIRST, FIRST, LATER]
+
+
+def test_a_version_after_the_one_that_was_left_is_remembered_if_it_fails_and_the_node_goes_on(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    offer(node, LATER, Behaviour.PANICS)
+    node.run()
+    for version in (NEXT, LATER):
+        node.releases.channels[STABLE] = version
+        node.a_week_later()
+        node.run()
+    assert node.boots == [FIRST, NEXT, FIRST, LATER, LATER, LATER, FIRST]

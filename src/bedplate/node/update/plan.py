@@ -182,8 +182,15 @@ def refusal(memory: Memory, facts: Facts, wish: Wish, release: Release) -> str: 
         return f"{release.version} is for another architecture"
     if wanted < running and wish.version != release.version:
         return f"{release.version} is older than {facts.version}; only a wish for it by name goes back"
-    if wish.rollback:
+    return _after_going_back(memory, wanted) if wish.rollback else ""
+
+
+def _after_going_back(memory: Memory, wanted: ImageVersion) -> str:
+    """Why this is not taken by a node that went back: it is not newer than what was left, or dropped or taken since."""
+    if memory.target is None:
         return "the node was told to go back, and stays there until it is told of a version"
+    if wanted <= ImageVersion.parse(memory.target.version):
+        return f"the node was told to go back, and by itself takes only what is newer than {memory.target.version}"
     return ""
 
 
