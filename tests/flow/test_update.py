@@ -13,6 +13,7 @@ import pytest
 from bedplate.model.errors import MachineError, OurError
 from bedplate.model.reading import InMemory, ReadAt
 from bedplate.node.update.agent import LOOK_SECONDS
+from bedplate.node.update.memory import Memory
 from bedplate.node.update.plan import Offer
 from bedplate.node.update.states import State
 from bedplate.testing.node import FIRST, Behaviour, FakeNode, FakeReleases, FakeSlots, FixedWish, PowerCut
@@ -782,3 +783,19 @@ def test_a_version_after_the_one_that_was_left_is_remembered_if_it_fails_and_the
         node.a_week_later()
         node.run()
     assert node.boots == [FIRST, NEXT, FIRST, LATER, LATER, LATER, FIRST]
+
+
+def test_last_words_that_cannot_be_read_leave_no_failure_unsettled(node: FakeNode) -> None:
+    def unreadable(_: Memory) -> tuple[str, ...]:
+        raise OSError(5, "Input/output error")
+
+    node.run()
+    offer(node, NEXT, Behaviour.PANICS)
+    while not node.rebooting:
+        node.round()
+    node.boot()
+    assert node.agent is not None
+    node.agent.last_lines = unreadable
+    node.run()
+    (failure,) = node.memory.failures
+    assert failure.last_lines == ("A file of the agent cannot be used. [Errno 5] Input/output error",)

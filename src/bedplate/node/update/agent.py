@@ -108,8 +108,15 @@ class Agent:
             self.lost = ""
         settled = settle(self.memory, facts)
         if settled != self.memory and settled.failures != self.memory.failures:
-            settled = settle(self.memory, facts, self.last_lines(self.memory))
+            settled = settle(self.memory, facts, self._words())
         self._keep(settled)
+
+    def _words(self) -> tuple[str, ...]:
+        """What the boot before wrote last; where that cannot be read, why: it decides nothing."""
+        try:
+            return self.last_lines(self.memory)
+        except Exception as problem:  # noqa: BLE001 — as in a round
+            return (briefly(_told(problem)),)
 
     def _heard(self) -> str:
         """The request that is there already; the look that follows tells of one that cannot be read."""
