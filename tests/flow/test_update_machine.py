@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bedplate.node.slots.loader import in_order
+from bedplate.node.update.record import Record
 from bedplate.node.update.states import State
 from bedplate.testing.node import FIRST, Behaviour, FakeNode, PowerCut
 from bedplate.wire.desired import Wish
@@ -95,9 +96,11 @@ class Node(RuleBasedStateMachine):
         self.node.slots.failing = failing
 
     def can_rot(self) -> bool:
-        """Not while the running version is on trial, or about to leave: then two have to fail for nothing to work."""
-        running = [each for each in self.node.slots.esp if each.root_hash == self.node.slots.root_hash]
-        return self.node.memory.resting and all(each.is_proven for each in running)
+        """Not while what runs is on trial, or another boots next: then two have to fail for nothing to work."""
+        slots = self.node.slots
+        running = [each for each in slots.esp if each.root_hash == slots.root_hash]
+        stays = in_order(slots.esp)[0].root_hash == slots.root_hash
+        return stays and self.node.memory.resting and all(each.is_proven for each in running)
 
     @rule(damaged=st.booleans())
     def the_esp_is_damaged(self, *, damaged: bool) -> None:
@@ -129,10 +132,11 @@ class Node(RuleBasedStateMachine):
 
     @rule(version=st.sampled_from([FIRST, *VERSIONS]))
     def somebody_picks_a_version_at_the_loader(self, version: str) -> None:
-        """Whatever its slot holds has to be whole for as long as it is in the menu."""
+        """What was lost of it does not come up, and the loader chooses then."""
         self.node.cut_power()
+        whole = any(each.version == version and each.whole for each in self.node.slots.contents)
         with suppress(PowerCut):
-            self.node.boot(picked=version)
+            self.node.boot(picked=version if whole else "")
 
     @rule()
     def the_memory_is_lost(self) -> None:
@@ -147,6 +151,8 @@ class Node(RuleBasedStateMachine):
         node.stuck = False
         node.releases.withdrawn.clear()
         node.slots.cut_in = -1
+        if Record(node.folder).read()[1]:
+            node.run()  # a request that is there as a lost memory is made anew counts as one from before
         node.source.wish = Wish(version=SOUND, asked=self._new())
         if node.memory.state is State.FAILED:
             node.cut_power()
