@@ -69,4 +69,4 @@ def test_a_download_goes_on_and_ends_with_what_was_signed(tmp_path: Path, serve:
     folder.mkdir()
     (folder / f"usr.{PAYLOAD.sha256}.delta").write_bytes(there)
     with serve(tmp_path) as url:
-        assert Downloads(folder, Server(url)).whole(PAYLOAD).read_bytes() == BODY
+        assert Downloads(folder, Server(url), lambda: 1 << 30).whole(PAYLOAD).read_bytes() == BODY

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from bedplate.model.errors import MachineError, OurError
 from bedplate.model.reading import InMemory, ReadAt
+from bedplate.node.update.agent import LOOK_SECONDS
+from bedplate.node.update.memory import Memory
+from bedplate.node.update.plan import Offer
 from bedplate.node.update.states import State
-from bedplate.testing.node import FIRST, Behaviour, FakeNode, FakeSlots, FixedWish, PowerCut
+from bedplate.testing.node import FIRST, Behaviour, FakeNode, FakeReleases, FakeSlots, FixedWish, PowerCut
 from bedplate.wire.desired import Wish
 from tests.unit.test_signature import OURS, signed
 
 NEXT = "Bedplate-1.37-amd64-202611.24.0"
 LATER = "Bedplate-1.37-amd64-202611.25.0"
+BETWEEN = "Bedplate-1.37-amd64-202611.23.0"
+"""Newer than the first one and older than the next."""
 STABLE = "1.37/stable"
 
 
@@ -143,14 +151,17 @@ def test_an_older_version_is_taken_by_name_only(node: FakeNode) -> None:
     assert node.version == older
 
 
+class Never:
+    """It gives no leave to reboot."""
+
+    def ask(self) -> str:
+        return "never"
+
+    def give_back(self) -> str:
+        return ""
+
+
 def test_what_is_staged_is_dropped_when_another_version_is_wanted(node: FakeNode) -> None:
-    class Never:
-        def ask(self) -> str:
-            return "never"
-
-        def give_back(self) -> str:
-            return ""
-
     node.run()
     node.leave = (Never(),)
     node.cut_power()
@@ -378,3 +389,413 @@ def test_a_uki_by_another_signer_is_refused_for_good_and_nothing_of_it_is_kept(t
     assert node.boots == [FIRST]
     assert "the firmware would not start it" in node.memory.failures[0].reason
     assert list(tmp_path.glob("*delta")) == []
+
+
+@pytest.mark.parametrize("state", [State.CLEARING, State.WRITING, State.SEALING])
+def test_a_version_that_somebody_starts_from_the_menu_while_it_is_installed_is_judged_as_any(
+    node: FakeNode, state: State
+) -> None:
+    """Its slot has it from before; how it got past an ESP that was cleared, nobody has to know."""
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    first = [each for each in node.slots.esp if each.version == FIRST]
+    node.source.wish = Wish(version=FIRST, asked="1")
+    while node.memory.state is not state:
+        node.round()
+    node.slots.esp = [each for each in node.slots.esp if each.version != FIRST] + first
+    node.boot(picked=FIRST)
+    node.run()
+    assert (node.version, node.memory.state) == (FIRST, State.GOOD)
+
+
+class Stumbling(FixedWish):
+    """A source that fails as a test says."""
+
+    problem: BaseException = ValueError()
+
+    def look(self) -> Wish:
+        raise self.problem
+
+
+@pytest.fixture
+def stumbling(node: FakeNode) -> Stumbling:
+    """The node has a release to take, and does not come to that."""
+    node.run()
+    offer(node, NEXT)
+    node.source = source = Stumbling()
+    node.boot()
+    return source
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (OurError("A node that is Idle cannot be told 'cleared'.", details="-"), "A node that is Idle cannot be told"),
+        (KeyError("http"), "The agent met something that it does not know. KeyError: 'http' (test_update.py:"),
+        (RecursionError("too deep"), "RecursionError: too deep (test_update.py:"),
+        (MemoryError(), "MemoryError: (test_update.py:"),
+    ],
+)
+def test_what_nobody_foresaw_is_told_as_our_own_fault_and_the_agent_goes_on(
+    node: FakeNode, stumbling: Stumbling, problem: Exception, words: str
+) -> None:
+    stumbling.problem = problem
+    for _ in range(5):
+        assert node.round()
+    assert node.status is not None
+    assert words in node.status.doing
+    assert [words in line.reason for line in node.memory.history].count(True) == 1
+    node.source = FixedWish()
+    node.boot()
+    node.run()
+    assert node.version == NEXT
+
+
+@pytest.mark.parametrize("problem", [KeyboardInterrupt, SystemExit])
+def test_an_agent_that_is_told_to_end_ends(node: FakeNode, stumbling: Stumbling, problem: type[BaseException]) -> None:
+    stumbling.problem = problem()
+    with pytest.raises(problem):
+        node.round()
+
+
+def test_a_status_that_cannot_be_told_for_a_reason_that_nobody_foresaw_stops_no_update(node: FakeNode) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise KeyError("https")
+
+    node.run()
+    offer(node, NEXT)
+    node.boot()
+    assert node.agent is not None
+    node.agent.publish = fails
+    while not node.rebooting:
+        node.round()
+    assert [line for line in node.said if "KeyError" in line] == [
+        line for line in node.said if line.startswith("The status cannot be written.")
+    ]
+
+
+class Lock:
+    """A server that gives leave to one machine at a time, and the power that goes as it does."""
+
+    held = cut = False
+
+    def ask(self) -> str:
+        self.held = True
+        if self.cut:
+            raise PowerCut
+        return ""
+
+    def give_back(self) -> str:
+        self.held = False
+        return ""
+
+
+@pytest.fixture
+def lock(node: FakeNode) -> Lock:
+    """The node asks it, and has a release to take."""
+    node.run()
+    lock = Lock()
+    node.leave = (lock,)
+    node.cut_power()
+    node.boot()
+    offer(node, NEXT)
+    return lock
+
+
+def test_leave_is_given_back_after_a_reboot_that_came_about_later_than_it_was_asked_for(
+    node: FakeNode, lock: Lock
+) -> None:
+    node.stuck = True
+    for _ in range(12):
+        node.round()
+    assert (node.memory.state, node.memory.leave_held, lock.held) == (State.REBOOTING, True, True)
+    node.source.wish = Wish(pinned=True)
+    for _ in range(3):
+        node.round()
+    assert node.memory.state is State.REBOOTING
+    node.cut_power()
+    node.run()
+    assert (node.version, node.memory.state) == (NEXT, State.GOOD)
+    assert (node.memory.leave_held, lock.held) == (False, False)
+
+
+def test_leave_that_was_given_as_the_power_went_is_given_back_though_nothing_comes_of_it(
+    node: FakeNode, lock: Lock
+) -> None:
+    lock.cut = True
+    with pytest.raises(PowerCut):
+        node.run()
+    lock.cut = False
+    node.source.wish = Wish(pinned=True)
+    node.agent = node._make_agent()
+    node.agent.start()
+    node.run()
+    assert (node.version, node.memory.state) == (FIRST, State.IDLE)
+    assert (node.memory.leave_held, lock.held) == (False, False)
+
+
+def test_leave_is_not_asked_for_while_it_could_not_be_written_down(node: FakeNode, lock: Lock) -> None:
+    while node.memory.state is not State.STAGED:
+        node.round()
+    node.full = True
+    for _ in range(3):
+        node.round()
+    assert not lock.held
+
+
+def test_a_step_that_fails_again_and_again_is_told_once_and_what_was_before_stays_in_the_history(
+    node: FakeNode,
+) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.slots.failing = True
+    for _ in range(200):
+        node.round()
+    reasons = [line.reason for line in node.memory.history]
+    assert reasons == [
+        "The disk cannot be read. [Errno 5] Input/output error",
+        "the boot loader can choose only what runs",
+        f"{NEXT} is wanted",
+    ]
+    assert [reasons[0] in line for line in node.said].count(True) == 1
+
+
+def test_a_step_that_fails_after_it_had_worked_is_told_anew(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    for _ in range(2):
+        node.slots.damaged = False
+        node.slots.failing = True
+        for _ in range(5):
+            node.round()
+        node.slots.failing = False
+        node.slots.damaged = True
+        node.round()
+    told = [line.reason for line in node.memory.history if "cannot be read" in line.reason]
+    assert len(told) == 2
+
+
+def test_a_mirror_that_is_away_is_asked_again_soon_and_then_less_and_less_often(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.releases.away = True
+    node.boot()
+    assert node.agent is not None
+    offered, asked = node.agent.offer, list[float]()
+
+    def noted(wish: Wish) -> Offer:
+        asked.append(node.clock.monotonic())
+        return offered(wish)
+
+    node.agent.offer = noted
+    for _ in range(300):
+        node.round()
+    pauses = [second - first for first, second in pairwise(asked)]
+    assert pauses == [15, 30, 60, 120, 240, 480, 900, 900, 900]
+    node.source.wish = Wish(asked="now")
+    node.round()
+    node.releases.away = False
+    node.round()
+    node.run()
+    assert node.version == NEXT
+
+
+@dataclass
+class BrokenReleases(FakeReleases):
+    """A repository that stumbles over itself."""
+
+    problem: Exception = field(default_factory=ValueError)
+
+    def refresh(self) -> None:
+        raise self.problem
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        MachineError("There is no space left for tuf/timestamp.json."),
+        OSError(5, "Input/output error"),
+        ValueError("negative seek value"),
+    ],
+    ids=lambda problem: type(problem).__name__,
+)
+def test_whatever_is_wrong_with_the_repository_a_wish_to_go_back_is_heard(node: FakeNode, problem: Exception) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.releases = BrokenReleases(problem=problem)
+    node.cut_power()
+    node.run()
+    assert node.status is not None
+    assert str(problem) in node.status.doing
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    assert node.version == FIRST
+
+
+def test_a_version_that_failed_as_the_memory_was_lost_is_not_tried_again_for_an_old_request(node: FakeNode) -> None:
+    node.source.wish = Wish(asked="last year")
+    node.run()
+    offer(node, NEXT, Behaviour.PANICS)
+    while not node.rebooting:
+        node.round()
+    (node.folder / "memory.json").write_bytes(b"{")
+    node.boot()
+    for _ in range(3):
+        node.run()
+        node.a_week_later()
+    assert node.boots == [FIRST, NEXT, NEXT, NEXT, FIRST]
+    node.behaviour[NEXT] = Behaviour.WORKS
+    node.source.wish = Wish(asked="now")
+    node.run()
+    assert node.version == NEXT
+
+
+def test_a_memory_that_is_lost_sends_no_node_back_to_what_it_left(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    (node.folder / "memory.json").write_bytes(b"{")
+    for _ in range(3):
+        node.cut_power()
+        node.a_week_later()
+        node.run()
+    assert node.boots == [FIRST, NEXT, FIRST, FIRST, FIRST, FIRST]
+
+
+def test_what_could_not_be_gone_back_to_is_not_installed_for_that_request(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.slots.failing = True
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    node.slots.failing = False
+    node.source.wish = Wish(version=FIRST, asked="1")
+    node.run()
+    assert node.version == NEXT
+
+
+def sick_and_chosen_away(node: FakeNode) -> None:
+    """NEXT was judged not to work, the loader would start FIRST, and the gate's reboot did not come about."""
+    node.run()
+    offer(node, NEXT, Behaviour.SICK)
+    while not node.rebooting:
+        node.round()
+    node.slots.failing = True
+    node.boot()
+    node.clock.sleep(20)
+    node.slots.failing = False
+    node.slots.choose_other()
+
+
+def test_a_version_that_failed_is_left_by_a_reboot_of_the_agent_where_that_of_the_gate_did_not_come_about(
+    node: FakeNode,
+) -> None:
+    sick_and_chosen_away(node)
+    node.stuck = True
+    before = node.clock.monotonic()
+    for _ in range(5):
+        node.round()
+    assert node.memory.state is State.FAILED
+    assert node.clock.monotonic() - before >= 5 * LOOK_SECONDS
+    assert node.status is not None
+    node.stuck = False
+    node.run()
+    assert (node.version, node.memory.state) == (FIRST, State.ROLLED_BACK)
+    assert node.memory.failures[0].reason == "not healthy: kubelet: /healthz: refused"
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        (True, f"{NEXT} failed, and the boot loader goes on with it while it has tries left"),
+        (False, f"{NEXT} failed, and there is no other version"),
+    ],
+)
+def test_a_version_that_failed_and_is_not_left_says_why(node: FakeNode, *, others: bool, words: str) -> None:
+    node.run()
+    offer(node, NEXT, Behaviour.SICK)
+    while not node.rebooting:
+        node.round()
+    node.slots.failing = True
+    node.boot()
+    if not others:
+        node.slots.esp = [each for each in node.slots.esp if each.version == NEXT]
+    node.run()
+    assert node.status is not None
+    assert (node.memory.state, node.status.doing) == (State.FAILED, words)
+
+
+def test_a_node_that_went_back_takes_the_version_after_the_one_that_it_left(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    offer(node, BETWEEN)
+    node.run()
+    assert node.status is not None
+    assert (node.version, node.status.doing) == (
+        FIRST,
+        f"the node was told to go back, and by itself takes only what is newer than {NEXT}",
+    )
+    offer(node, LATER)
+    node.run()
+    assert (node.version, node.memory.state) == (LATER, State.GOOD)
+    node.releases.channels[STABLE] = NEXT
+    node.a_week_later()
+    node.run()
+    assert node.boots == [FIRST, NEXT, FIRST, LATER]
+
+
+def test_a_node_that_was_told_to_stay_takes_the_version_after_the_one_that_it_dropped(node: FakeNode) -> None:
+    node.run()
+    node.leave = (Never(),)
+    node.cut_power()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    node.a_week_later()
+    node.run()
+    assert [each.version for each in node.slots.esp] == [FIRST]
+    node.leave = ()
+    node.cut_power()
+    offer(node, LATER)
+    node.run()
+    assert node.boots == [FIRST, FIRST, FIRST, LATER]
+
+
+def test_a_version_after_the_one_that_was_left_is_remembered_if_it_fails_and_the_node_goes_on(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    offer(node, LATER, Behaviour.PANICS)
+    node.run()
+    for version in (NEXT, LATER):
+        node.releases.channels[STABLE] = version
+        node.a_week_later()
+        node.run()
+    assert node.boots == [FIRST, NEXT, FIRST, LATER, LATER, LATER, FIRST]
+
+
+def test_last_words_that_cannot_be_read_leave_no_failure_unsettled(node: FakeNode) -> None:
+    def unreadable(_: Memory) -> tuple[str, ...]:
+        raise OSError(5, "Input/output error")
+
+    node.run()
+    offer(node, NEXT, Behaviour.PANICS)
+    while not node.rebooting:
+        node.round()
+    node.boot()
+    assert node.agent is not None
+    node.agent.last_lines = unreadable
+    node.run()
+    (failure,) = node.memory.failures
+    assert failure.last_lines == ("A file of the agent cannot be used. [Errno 5] Input/output error",)

@@ -80,6 +80,7 @@ class Node:
             lambda: self.free,
             self.said.append,
             Gauge(self.clock, self.said.append),
+            lambda: PLENTY,
         )
         told = taker.take_uki(self.releases.releases[NEW.name])
         assert boot(bytes(self.disks.medium.data), [OLD, NEW]) == Boot(NEW.name)

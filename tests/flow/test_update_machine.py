@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bedplate.node.slots.loader import in_order
+from bedplate.node.update.record import Record
 from bedplate.node.update.states import State
 from bedplate.testing.node import FIRST, Behaviour, FakeNode, PowerCut
 from bedplate.wire.desired import Wish
@@ -20,14 +22,16 @@ SOUND = next(version for version, behaviour in VERSIONS.items() if behaviour is 
 
 
 class Gate:
-    """Somebody who is asked for leave to reboot, and may say no."""
+    """Somebody who is asked for leave to reboot, and may say no. The leave is held until it is given back."""
 
-    closed = False
+    closed = held = False
 
     def ask(self) -> str:
+        self.held = self.held or not self.closed
         return "not now" if self.closed else ""
 
     def give_back(self) -> str:
+        self.held = self.held and self.closed
         return "away" if self.closed else ""
 
 
@@ -92,9 +96,11 @@ class Node(RuleBasedStateMachine):
         self.node.slots.failing = failing
 
     def can_rot(self) -> bool:
-        """Not while the running version is on trial, or about to leave: then two have to fail for nothing to work."""
-        running = [each for each in self.node.slots.esp if each.root_hash == self.node.slots.root_hash]
-        return self.node.memory.resting and all(each.is_proven for each in running)
+        """Not while what runs is on trial, or another boots next: then two have to fail for nothing to work."""
+        slots = self.node.slots
+        running = [each for each in slots.esp if each.root_hash == slots.root_hash]
+        stays = in_order(slots.esp)[0].root_hash == slots.root_hash
+        return stays and self.node.memory.resting and all(each.is_proven for each in running)
 
     @rule(damaged=st.booleans())
     def the_esp_is_damaged(self, *, damaged: bool) -> None:
@@ -120,6 +126,18 @@ class Node(RuleBasedStateMachine):
     def the_power_goes(self) -> None:
         self.node.cut_power()
 
+    @rule(stuck=st.booleans())
+    def reboots_do_not_come_about(self, *, stuck: bool) -> None:
+        self.node.stuck = stuck
+
+    @rule(version=st.sampled_from([FIRST, *VERSIONS]))
+    def somebody_picks_a_version_at_the_loader(self, version: str) -> None:
+        """What was lost of it does not come up, and the loader chooses then."""
+        self.node.cut_power()
+        whole = any(each.version == version and each.whole for each in self.node.slots.contents)
+        with suppress(PowerCut):
+            self.node.boot(picked=version if whole else "")
+
     @rule()
     def the_memory_is_lost(self) -> None:
         (self.node.folder / "memory.json").write_bytes(b"{")
@@ -130,14 +148,18 @@ class Node(RuleBasedStateMachine):
         """Without a boot, which gets out of most: only what was judged not to work has to be left by one."""
         node = self.node
         node.releases.away = node.full = node.slots.failing = node.slots.damaged = self.gate.closed = False
+        node.stuck = False
         node.releases.withdrawn.clear()
         node.slots.cut_in = -1
+        if Record(node.folder).read()[1]:
+            node.run()  # a request that is there as a lost memory is made anew counts as one from before
         node.source.wish = Wish(version=SOUND, asked=self._new())
         if node.memory.state is State.FAILED:
             node.cut_power()
         node.run()
         assert node.version == SOUND, node.said[-5:]
         assert node.memory.resting
+        assert not self.gate.held
 
     @invariant()
     def something_that_works_can_be_booted(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ from bedplate.node.repack.ask import Repacker
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.agent import Agent
 from bedplate.node.update.carry import Hands
+from bedplate.node.update.fetching import LEFT_BYTES
 from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.offers import offer_for
 from bedplate.node.update.plan import Facts
@@ -26,7 +27,8 @@ from bedplate.testing.clock import FakeClock
 from bedplate.testing.disks import FakeDisks
 from bedplate.testing.node import FakeReleases, FixedWish, PowerCut, packed_payload
 from bedplate.testing.runner import FakeRunner, completed
-from bedplate.testing.slots import Boot, Version, boot, make_disk, make_disks, make_version
+from bedplate.testing.slots import Boot, Version, boot, make_disk, make_disks, make_version, part_of
+from bedplate.testing.uki import make_uki
 from bedplate.wire.desired import Wish
 from bedplate.wire.release import PartName, Payload
 
@@ -47,12 +49,14 @@ class Node:
         runner = FakeRunner(self._reboot)
         repacker = Repacker(folder / "repack", folder / "begun", runner, self.clock, lambda: 1 << 30)
         gauge = Gauge(self.clock, said)
-        taker = Taker(self.slots, releases, running.name, folder, repacker, lambda: 1 << 30, said, gauge)
+        self.room = 1 << 30
+        room = lambda: self.room  # noqa: E731
+        taker = Taker(self.slots, releases, running.name, folder, repacker, lambda: 1 << 30, said, gauge, room)
         self.agent = Agent(
             gather=self._gather,
             wishes=(self.source,),
             offer=lambda wish: offer_for(wish, releases, channel="", running=running.name),
-            hands=Hands(self.slots, taker, (), runner, folder, record.write, said),
+            hands=Hands(self.slots, taker, (), runner, folder, said),
             record=record,
             publish=lambda *_, **__: None,
             last_lines=lambda _: (),
@@ -228,7 +232,21 @@ def test_without_room_for_a_delta_the_full_payload_goes_straight_to_the_slot(tmp
     node = Node(OLD, disks, tmp_path, "1", releases)
     list(node.rounds())
     assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(NEW.name)
-    assert any("There is no room for" in line.reason for line in node.agent.memory.history)
+    assert any("has no room for" in line.reason for line in node.agent.memory.history)
+
+
+def test_a_delta_leaves_pods_their_room_and_gives_back_what_it_has(tmp_path: Path) -> None:
+    releases = with_delta(publish(NEW), tmp_path)
+    releases.breaks_after = 100
+    disks = installed()
+    node = Node(OLD, disks, tmp_path, "1", releases)
+    list(node.rounds())
+    assert len(downloads(tmp_path)) == 1
+    releases.breaks_after, node.room = None, LEFT_BYTES
+    for state in node.rounds():
+        assert (state is State.WRITING) == (downloads(tmp_path) != [])
+    assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(NEW.name)
+    assert any("has no room for" in line.reason for line in node.agent.memory.history)
 
 
 def test_what_was_fetched_of_a_version_goes_when_another_one_is_wanted(tmp_path: Path) -> None:
@@ -253,3 +271,17 @@ def test_a_power_cut_between_the_last_write_and_the_tidying_leaves_nothing_behin
     (tmp_path / f"uki.{'0' * 64}.delta").write_bytes(b"the UKI was made of it")
     list(Node(OLD, make_disks(bytes(disks.medium.data)), tmp_path, "1", releases).rounds())
     assert downloads(tmp_path) == []
+
+
+def test_a_release_with_the_uki_of_another_is_refused_for_good_and_the_node_goes_on(tmp_path: Path) -> None:
+    wrong = make_uki(NEW.name, "f" * 64)
+    mixed_up = msgspec.structs.replace(NEW.release, uki=part_of(wrong))
+    disks, releases = installed(), publish(replace(NEW, uki=wrong, release=mixed_up))
+    node = Node(OLD, disks, tmp_path, "1", releases)
+    states = list(node.rounds())
+    assert State.STAGED not in states
+    assert states[-1] is State.IDLE
+    assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(OLD.name)
+    (failure,) = node.agent.memory.failures
+    assert f"Its UKI starts {'f' * 64}" in failure.reason
+    assert [each.file for each in node.slots.entries()] == [f"{OLD.name}.efi"]

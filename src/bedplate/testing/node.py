@@ -180,12 +180,7 @@ class FakeSlots:
         with self._power():
             self.other.root_hash, self.other.identified = release.verity.root_hash, True
 
-    def uki_resume_point(self, release: Release) -> int:
-        del release
-        return 0
-
-    def install(self, release: Release, chunks: Iterable[bytes], *, first: int = 0) -> None:
-        del first
+    def install(self, release: Release, chunks: Iterable[bytes]) -> None:
         self.entries()
         if any(each.root_hash != self.root_hash for each in self.esp):
             raise OurError("The loader may still choose another.")
@@ -220,10 +215,11 @@ class FakeSlots:
             with self._power():
                 self._change(chosen, left=0)
 
-    def boot(self) -> str:
-        """Let the loader choose and count; the version that it starts."""
-        chosen = in_order(self.esp)[0]
-        self.esp = list(after_start(self.esp))
+    def boot(self, picked: str = "") -> str:
+        """Let the loader choose and count, or somebody at its menu; the version that it starts."""
+        listed = in_order(self.esp)
+        chosen = next((each for each in listed if each.version == picked), listed[0])
+        self.esp = [*after_start([chosen]), *(each for each in listed if each != chosen)]
         self.running = next(n for n, each in enumerate(self.contents) if each.root_hash == chosen.root_hash)
         if not self.contents[self.running].whole:
             raise AssertionError(f"The loader chose {chosen.version}, which is not whole.")
@@ -305,6 +301,8 @@ class FakeNode:
     rebooting: bool = False
     full: bool = False
     """Whether there is no space left in `folder`."""
+    stuck: bool = False
+    """Whether a reboot that is asked for does not come about."""
 
     def install_first(self, version: str = FIRST) -> None:
         """As an image lies on a new disk: one slot, one UKI with its tries."""
@@ -330,11 +328,11 @@ class FakeNode:
     def memory(self) -> Memory:
         return Record(self.folder).read()[0]
 
-    def boot(self) -> None:
-        """Power on: boots until a version stays up, and start the agent there."""
+    def boot(self, picked: str = "") -> None:
+        """Power on: boots until a version stays up, and start the agent there. `picked` is the first to boot."""
         self.rebooting = False
-        for _ in range(20):
-            version = self.slots.boot()
+        for number in range(20):
+            version = self.slots.boot("" if number else picked)
             self.boots.append(version)
             self.clock.sleep(60)
             match self.behaviour[version]:
@@ -401,10 +399,11 @@ class FakeNode:
         slots, running = self.slots, self.version
         record = FakeRecord(self.folder, lambda: self.full)
         runner = FakeRunner(self._act)
-        repacker = Repacker(self.folder / "repack", self.folder / "begun", runner, self.clock, lambda: 1 << 30)
+        free = lambda: 1 << 30  # noqa: E731 — of memory, and of the disk
+        repacker = Repacker(self.folder / "repack", self.folder / "begun", runner, self.clock, free)
         gauge = Gauge(self.clock, self.said.append)
-        taker = Taker(slots, self.releases, running, self.folder, repacker, lambda: 1 << 30, self.said.append, gauge)  # type: ignore[arg-type] # a stand-in
-        hands = Hands(slots, taker, self.leave, runner, self.folder, record.write, self.said.append)  # type: ignore[arg-type] # likewise
+        taker = Taker(slots, self.releases, running, self.folder, repacker, free, self.said.append, gauge, free)  # type: ignore[arg-type] # a stand-in
+        hands = Hands(slots, taker, self.leave, runner, self.folder, self.said.append)  # type: ignore[arg-type] # likewise
 
         def publish(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool) -> None:
             self.status = status_of(memory, facts, wish, doing, busy=busy, clock="")
@@ -428,7 +427,9 @@ class FakeNode:
         )
 
     def _act(self, argv: tuple[str, ...]) -> Completed:
-        self.rebooting = argv == ("systemctl", "reboot")
+        self.rebooting = argv == ("systemctl", "reboot") and not self.stuck
+        if argv == ("systemctl", "reboot") and self.stuck:
+            raise MachineError("systemctl took more than 60 s.", details="$ systemctl reboot")
         return completed(argv)
 
     def a_week_later(self) -> None:

@@ -83,8 +83,8 @@ def make_version(
         made=datetime(2026, 11, 24, tzinfo=UTC),
         kubernetes="v1.37.2",
         kernel="6.12",
-        usr=_part(usr),
-        uki=_part(uki),
+        usr=part_of(usr),
+        uki=part_of(uki),
         verity=verity,
         payloads=(_full(name, PartName.USR, usr), _full(name, PartName.UKI, uki)),
     )
@@ -162,13 +162,13 @@ def boot(disk: bytes, versions: Iterable[Version]) -> Boot:  # noqa: PLR0911 —
     return Boot(version.name)
 
 
-def _part(data: bytes) -> Part:
+def part_of(data: bytes) -> Part:
     chunks = tuple(sha256(data[at : at + CHUNK_BYTES]) for at in range(0, len(data), CHUNK_BYTES))
     return Part(size=len(data), sha256=sha256(data), chunks=chunks)
 
 
 def _full(version: str, part: PartName, data: bytes) -> Payload:
-    frames = (len(data),) * len(_part(data).chunks)
+    frames = (len(data),) * len(part_of(data).chunks)
     path = f"releases/{version}/{part}.zst"
     digest = Sha256(sha256(data))
     return Payload(part=part, kind=PayloadKind.FULL, path=path, size=sum(frames), sha256=digest, frames=frames)

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedplate.model.errors import PeerError
-from bedplate.node.update.fetching import BrokeOff, Downloads, NoRoom, NotAsSigned, remove_downloads
+from bedplate.node.update.fetching import LEFT_BYTES, BrokeOff, Downloads, NotAsSigned, NotKept, remove_downloads
 from bedplate.release.trust.layout import target_file
 from bedplate.release.trust.repository import Repository
 from bedplate.testing.clock import START
@@ -42,7 +42,8 @@ class Node:
         repository = Repository(SIMULATOR.roots[0], folder / "tuf", mirrors or [MIRROR], self.http, lambda: START)
         folder.mkdir(exist_ok=True)
         self.folder = folder
-        self.downloads = Downloads(folder, repository)
+        self.room = 1 << 40
+        self.downloads = Downloads(folder, repository, lambda: self.room)
 
     def takes(self, payload: Payload = USR) -> bytes:
         return self.downloads.whole(payload).read_bytes()
@@ -203,7 +204,29 @@ def test_nothing_is_left_once_it_is_done(node: Node) -> None:
 
 def test_a_full_disk_is_told_and_gets_its_room_back(node: Node) -> None:
     node.file.symlink_to("/dev/full")
-    with pytest.raises(NoRoom, match=f"There is no room for {USR.path}"):
+    with pytest.raises(NotKept, match=f"has no room for {USR.path}"):
+        node.takes()
+    assert not node.file.is_symlink()
+
+
+def test_nothing_is_fetched_that_would_leave_pods_too_little_room(node: Node) -> None:
+    node.has(SIGNED[:100])
+    node.room = LEFT_BYTES + len(SIGNED) - 101
+    with pytest.raises(NotKept, match=f"{len(SIGNED) - 100} bytes are to come"):
+        node.takes()
+    assert node.left() == {}
+    assert node.asked() == []
+
+
+def test_what_is_there_whole_needs_no_more_room(node: Node) -> None:
+    node.has(SIGNED)
+    node.room = 0
+    assert node.takes() == SIGNED
+
+
+def test_what_cannot_be_written_to_the_disk_is_not_kept_and_not_waited_for(node: Node) -> None:
+    node.file.symlink_to(node.folder / "nowhere" / "file")
+    with pytest.raises(NotKept, match="No such file"):
         node.takes()
     assert not node.file.is_symlink()
 

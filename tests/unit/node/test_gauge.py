@@ -58,7 +58,7 @@ def test_the_words_are_those_of_one_moment() -> None:
 
 @pytest.fixture
 def publisher(tmp_path: Path) -> Publisher:
-    return Publisher(OwnNode("n1", FakePeers(), tmp_path), tmp_path)
+    return Publisher(OwnNode("n1", FakePeers(), tmp_path), tmp_path, list[str]().append)
 
 
 def test_progress_stands_behind_what_is_being_done_and_goes_with_the_next_step(

@@ -7,14 +7,13 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from bedplate.model.errors import MachineError, OurError, PeerError, UserError
-from bedplate.model.plans import Verb
+from bedplate.model.errors import MachineError, OurError, UserError
 from bedplate.model.reading import InMemory
 from bedplate.node.slots.esp import look
-from bedplate.node.slots.plan import Step
-from bedplate.node.slots.slots import Slots
+from bedplate.node.slots.slots import Slots, Unusable
 from bedplate.testing.disks import FakeDisks
-from bedplate.testing.slots import SIZES, Version, boot, make_disk, make_disks, make_version
+from bedplate.testing.slots import SIZES, Version, boot, make_disk, make_disks, make_version, part_of
+from bedplate.testing.uki import make_uki
 
 BEFORE, NOW, NEXT = make_version(1), make_version(2), make_version(3)
 ALL = (BEFORE, NOW, NEXT)
@@ -90,39 +89,6 @@ def test_the_running_slot_and_the_files_of_the_loader_stay_as_they_were() -> Non
     assert [bytes(disks.medium.data[p.start : p.start + p.size]) for p in (running.data, running.tree)] == before
     with disks.esp(slots.layout().esp) as esp:
         assert esp.read_at("loader/loader.conf", 0, 99) == b"timeout 0\n"
-
-
-def test_a_plan_says_what_would_be_done_and_why() -> None:
-    plan = slots_of(node()).plan(NEXT.release)
-    assert [(each.step, each.action.verb, each.action.reason) for each in plan] == [
-        (Step.CLEAR, Verb.RUN, "nothing may boot from usr-b while it is written"),
-        (Step.WRITE, Verb.RUN, "0 of 1 chunks are there"),
-        (Step.SEAL, Verb.RUN, "its root is compared with the signed one"),
-        (Step.IDENTIFY, Verb.RUN, "the initrd finds /usr by its root hash"),
-        (Step.INSTALL, Verb.RUN, "from here the loader tries it"),
-    ]
-
-
-def test_nothing_is_planned_for_what_is_installed_or_runs() -> None:
-    slots = slots_of(node())
-    update(slots, NEXT)
-    for release in (NEXT.release, NOW.release):
-        assert {each.action.verb for each in slots.plan(release)} == {Verb.SKIP}
-
-
-def test_an_older_version_that_is_armed_and_not_chosen_is_not_done() -> None:
-    """A cut between the arming and the setting back of what runs."""
-    older = make_version(0)
-    ukis = {f"{NOW.name}.efi": NOW.uki, f"{older.name}+3.efi": older.uki}
-    slots = slots_of(make_disks(make_disk({"usr-a": NOW, "usr-b": older}, ukis)))
-    verbs = {each.step: each.action.verb for each in slots.plan(older.release)}
-    assert (verbs[Step.CLEAR], verbs[Step.WRITE], verbs[Step.INSTALL]) == (Verb.RUN, Verb.SKIP, Verb.RUN)
-
-
-def test_a_plan_changes_nothing() -> None:
-    disks = node()
-    slots_of(disks).plan(NEXT.release)
-    assert disks.medium.events == []
 
 
 def test_an_older_version_is_chosen_and_the_running_one_stays_behind_it() -> None:
@@ -234,12 +200,28 @@ def test_no_uki_without_the_identity_of_its_slot() -> None:
         slots.install(NEXT.release, [NEXT.uki])
 
 
+@pytest.mark.parametrize("starts", ["f" * 64, NOW.root_hash, BEFORE.root_hash, ""])
+def test_a_uki_that_would_start_another_usr_is_never_offered_to_the_loader(starts: str) -> None:
+    disks = with_ukis({f"{NOW.name}.efi": NOW.uki})
+    slots = slots_of(disks)
+    slots.write_usr(NEXT.release.usr, [NEXT.usr])
+    slots.seal(NEXT.release)
+    slots.identify(NEXT.release)
+    wrong = make_uki(NEXT.name, starts)
+    for _ in range(2):
+        with pytest.raises(Unusable, match=f"Its UKI starts {starts or 'no /usr'}, and {NEXT.root_hash} is signed"):
+            slots.install(msgspec.structs.replace(NEXT.release, uki=part_of(wrong)), [wrong])
+        assert listed(slots) == [f"{NOW.name}.efi"]
+    slots.install(NEXT.release, [NEXT.uki])
+    assert boot(bytes(disks.medium.data), ALL).version == NEXT.name
+
+
 def test_a_tree_with_another_root_is_the_publishers_fault() -> None:
     slots = slots_of(node())
     slots.clear()
     slots.write_usr(NEXT.release.usr, [NEXT.usr])
     other = msgspec.structs.replace(NEXT.release.verity, salt="00")
-    with pytest.raises(PeerError, match="is not what was signed"):
+    with pytest.raises(Unusable, match="is not what was signed"):
         slots.seal(msgspec.structs.replace(NEXT.release, verity=other))
     assert listed(slots) == [f"{NOW.name}.efi"]
 
@@ -342,10 +324,9 @@ def test_the_running_slot_and_uki_can_be_read_for_a_delta() -> None:
         assert uki.read_at(0, uki.size) == NOW.uki
 
 
-def test_leftovers_are_removed_and_the_plan_names_them() -> None:
+def test_leftovers_are_removed() -> None:
     disks = with_ukis({f"{NOW.name}.efi": NOW.uki, "half.efi": b"\0\0" + NEXT.uki[2:900], "x.tmp": b"x"})
     slots = slots_of(disks)
-    assert slots.plan(NEXT.release)[0].action.name == "Remove half.efi, x.tmp from the ESP"
     slots.clear()
     with disks.esp(slots.layout().esp) as esp:
         assert [each.name for each in esp.files("EFI/Linux")] == [f"{NOW.name}.efi"]

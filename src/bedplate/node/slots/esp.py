@@ -22,6 +22,22 @@ PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class _Armed:
+    """Implements `ReadAt`: a file as it will be once it is armed."""
+
+    file: ReadAt
+
+    @property
+    def size(self) -> int:
+        return self.file.size
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        found = self.file.read_at(offset, size)
+        armed = MAGIC[offset : offset + len(found)]
+        return armed + found[len(armed) :]
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """What EFI/Linux holds. `entries` are in the loader's order; `names` are all files."""
 
@@ -31,6 +47,13 @@ class Inventory:
 
     def named(self, file: str) -> Name:
         return next(each for each in self.names if each.name == file)
+
+    def root_hash_once_armed(self, file: str) -> str:
+        """Which /usr a UKI starts that is not armed yet; empty for one that the loader would pass over even then."""
+        try:
+            return read_uki(_Armed(self.volume.beginning(self.named(file)))).root_hash
+        except NotUki:
+            return ""
 
     def is_whole(self, file: str) -> bool:
         """Whether a file has all its clusters, and no other file in the folder has one of them."""
@@ -100,14 +123,13 @@ def arm(esp: Esp, file: str) -> None:
     esp.sync()
 
 
-def write_disarmed(esp: Esp, file: str, part: Part, chunks: Iterable[bytes], *, first: int) -> None:
-    """Write the chunks from `first` on under the final name, without the first two bytes of the file.
+def write_disarmed(esp: Esp, file: str, part: Part, chunks: Iterable[bytes]) -> None:
+    """Write the chunks under the final name, without the first two bytes of the file.
 
-    With `first` 0 there must be no such file. Read back whole. When the ESP is full the file is removed again.
+    There must be no such file. Read back whole. When the ESP is full the file is removed again.
     """
-    if first == 0:
-        esp.create(path_of(file))
-    index = first
+    esp.create(path_of(file))
+    index = 0
     try:
         for chunk in chunks:
             if index >= len(part.chunks) or sha256(chunk) != part.chunks[index]:

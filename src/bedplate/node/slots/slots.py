@@ -11,7 +11,6 @@ from bedplate.model.errors import MachineError, OurError, PeerError, UserError, 
 from bedplate.model.reading import ReadAt
 from bedplate.node.slots import esp, writer
 from bedplate.node.slots.loader import Entry, file_name
-from bedplate.node.slots.plan import Facts, Planned, Wanted, make_plan
 from bedplate.node.slots.rules import Layout, fallback_of, layout_of
 from bedplate.node.slots.ukis import Ukis
 from bedplate.node.slots.verity import make_tree
@@ -20,6 +19,10 @@ from bedplate.wire.release import Part, Release
 from bedplate.wire.verity import identities_of, read_superblock
 
 TRIES = 3
+
+
+class Unusable(PeerError):
+    """The release was published wrong. No attempt mends that."""
 
 
 class Slots:
@@ -39,22 +42,6 @@ class Slots:
     def entries(self) -> tuple[Entry, ...]:
         """What the loader would list now, its choice first."""
         return self._inventory(self.layout().esp).entries
-
-    def plan(self, release: Release) -> tuple[Planned, ...]:
-        """The steps to that release with their reasons, in order; reads the slot, changes nothing."""
-        layout = self.layout()
-        found = self._inventory(layout.esp)
-        listed = {each.file for each in found.entries}
-        facts = Facts(
-            slot=layout.other.name,
-            running=self.root_hash,
-            entries=found.entries,
-            leftovers=tuple(each.name for each in found.names if each.name not in listed),
-            there=self.resume_point(release.usr),
-            chunks=len(release.usr.chunks),
-            identified=layout.other.identities == identities_of(release.verity.root_hash),
-        )
-        return make_plan(facts, Wanted(release.version, release.verity.root_hash))
 
     def clear(self) -> None:
         """Leave no UKI on the ESP but that of what runs, and only if that is whole; remove leftovers, named or not.
@@ -93,7 +80,7 @@ class Slots:
             yield device
 
     def seal(self, release: Release) -> None:
-        """Make and write the hash tree of the other slot and its signature. `PeerError` when the root differs."""
+        """Make and write the hash tree of the other slot and its signature. `Unusable` when the root differs."""
         layout = self.layout()
         self._require_cleared(self._inventory(layout.esp).entries)
         verity = release.verity
@@ -134,16 +121,12 @@ class Slots:
                 if any(disk.read_at(each.offset, len(each.data)) != each.data for each in half):
                     raise _bad_table("It is not as it was written.")
 
-    def uki_resume_point(self, release: Release) -> int:
-        """How many leading chunks of the release's UKI are on the ESP already, not armed."""
-        with self.disks.esp(self.layout().esp) as mounted:
-            return esp.chunks_there(mounted, file_name(release.version, left=TRIES), release.uki)
-
-    def install(self, release: Release, chunks: Iterable[bytes], *, first: int = 0) -> None:
-        """Write the UKI from chunk `first` on, read it back, and make the loader choose it, for TRIES boots.
+    def install(self, release: Release, chunks: Iterable[bytes]) -> None:
+        """Write the UKI, read it back, and make the loader choose it, for TRIES boots.
 
         An older version than the running one is chosen only once that is set back, as by `choose_other`. Refuses
-        (`OurError`) when the other slot has not the identity of this release.
+        (`OurError`) when the other slot has not the identity of this release. Raises `Unusable`, before the loader is
+        offered anything, for a UKI that would not start that slot.
         """
         layout = self.layout()
         if layout.other.identities != identities_of(release.verity.root_hash):
@@ -152,10 +135,12 @@ class Slots:
         entries = ukis.inventory().entries
         self._require_cleared(entries)
         file = file_name(release.version, left=TRIES)
-        if first == 0:
-            ukis.remove(self._running(entries).file, {file})
+        ukis.remove(self._running(entries).file, {file})
         with self.disks.esp(layout.esp) as mounted:
-            esp.write_disarmed(mounted, file, release.uki, chunks, first=first)
+            esp.write_disarmed(mounted, file, release.uki, chunks)
+        starts = ukis.root_hash_once_armed(file)
+        if starts != release.verity.root_hash:
+            raise _unusable(release, f"Its UKI starts {starts or 'no /usr'}, and {release.verity.root_hash} is signed.")
         ukis.arm(file)
         ukis.prefer(release.verity.root_hash)
 
@@ -247,8 +232,8 @@ def _bad_table(details: str) -> MachineError:
     )
 
 
-def _unusable(release: Release, details: str) -> PeerError:
-    return PeerError(
+def _unusable(release: Release, details: str) -> Unusable:
+    return Unusable(
         f"{release.version} is not what was signed.",
         details=details,
         resolution="Whoever publishes this release has to look at it; the node stays with what it has.",

@@ -80,12 +80,15 @@ class Ukis:
     def arm(self, file: str) -> None:
         """Last look from outside the kernel's FAT driver, then the write that counts."""
         with self._open() as found:
-            whole = any(each.name == file for each in found.names) and found.is_whole(file)
-        if whole:
-            with self.disks.esp(self.part) as mounted:
-                esp.arm(mounted, file)
-            return
-        raise esp.damaged(f"{file} shares clusters with another file, or lacks some.")
+            _require_whole(found, file)
+        with self.disks.esp(self.part) as mounted:
+            esp.arm(mounted, file)
+
+    def root_hash_once_armed(self, file: str) -> str:
+        """Which /usr a UKI would start; empty for none."""
+        with self._open() as found:
+            _require_whole(found, file)
+            return found.root_hash_once_armed(file)
 
     @contextmanager
     def _open(self) -> Iterator[esp.Inventory]:
@@ -100,3 +103,8 @@ class Ukis:
                 for each in writes:
                     device.write_at(each.offset, each.data)
                     device.flush()
+
+
+def _require_whole(found: esp.Inventory, file: str) -> None:
+    if not any(each.name == file for each in found.names) or not found.is_whole(file):
+        raise esp.damaged(f"{file} shares clusters with another file, or lacks some.")

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from traceback import extract_tb
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from bedplate.host.clock import Clock
-from bedplate.model.errors import MachineError, PeerError, UserError, briefly
+from bedplate.model.errors import BedplateError, MachineError, OurError, UserError, briefly
 from bedplate.node.update.carry import GIVING, Hands, Work
 from bedplate.node.update.leave import ask_all
 from bedplate.node.update.memory import Memory, note
@@ -21,7 +25,7 @@ from bedplate.wire.desired import Wish
 LOOK_SECONDS = 15.0
 """Between two looks at what is wanted; the repository is asked much less often."""
 FIRST_PAUSE, LONGEST_PAUSE = 15.0, 900.0
-"""Seconds after a step that failed; twice as many after each further one."""
+"""Seconds after a step that failed, or a repository that gave nothing; twice as many after each further one."""
 
 
 class Publish(Protocol):
@@ -56,9 +60,12 @@ class Agent:
     next_check: float = 0.0
     last_carried: str = ""
     said: str = ""
+    failed: str = ""
+    """Why the last step failed; empty after one that did not."""
     untold: str = ""
     """Why the last status could not be written."""
     pause: float = FIRST_PAUSE
+    check_pause: float = FIRST_PAUSE
     lost: str = ""
     """Why the memory on disk could not be used, until another is in its place."""
     facts: Facts | None = None
@@ -77,18 +84,18 @@ class Agent:
             self.clock.sleep(self.round())
 
     def round(self) -> float:
-        """Take one step; the seconds until the next."""
+        """Take one step; the seconds until the next. There is one, whatever goes wrong: nothing else updates a node."""
         try:
             facts = self.facts = self.gather()
             self._settle(facts)
             self._look()
             step = self._asked(next_step(self.memory, facts, self.wish, self.offered))
             self._tell(facts, step)
-            self.memory = self.hands.carry_out(Work(step, self.memory, facts, self.wish, self.offered.release))
-        except (PeerError, MachineError, UserError) as problem:
-            return self._stumble(problem)
-        except OSError as problem:
-            return self._stumble(_of_machine(problem))
+            self.hands.carry_out(Work(step, self.memory, facts, self.wish, self.offered.release, self._keep))
+        except Exception as problem:  # noqa: BLE001 — a loop that ends is started again, and ends again, heard by nobody
+            return self._stumble(_told(problem))
+        if self.failed:
+            self.failed = self.said = ""
         self.pause = FIRST_PAUSE
         waits = step.deed in (Deed.WAIT, Deed.REBOOT)
         return LOOK_SECONDS if waits else 0.0
@@ -97,12 +104,26 @@ class Agent:
         if self.lost and facts.unreadable:
             return
         if self.lost:
-            self._keep(recover(self.memory, facts, self.lost))
+            self._keep(recover(self.memory, facts, self.lost, asked=self._heard()))
             self.lost = ""
         settled = settle(self.memory, facts)
         if settled != self.memory and settled.failures != self.memory.failures:
-            settled = settle(self.memory, facts, self.last_lines(self.memory))
+            settled = settle(self.memory, facts, self._words())
         self._keep(settled)
+
+    def _words(self) -> tuple[str, ...]:
+        """What the boot before wrote last; where that cannot be read, why: it decides nothing."""
+        try:
+            return self.last_lines(self.memory)
+        except Exception as problem:  # noqa: BLE001 — as in a round
+            return (briefly(_told(problem)),)
+
+    def _heard(self) -> str:
+        """The request that is there already; the look that follows tells of one that cannot be read."""
+        try:
+            return first_wish(self.wishes).asked
+        except (ValueError, OSError):
+            return ""
 
     def _look(self) -> None:
         """What is wanted; the repository is asked when that changed, when it is time, or when a bundle is brought."""
@@ -111,17 +132,39 @@ class Agent:
         except ValueError as problem:
             raise UserError("What this node is to become cannot be read.", details=str(problem)) from problem
         carried = self.carried()
-        if wish != self.wish or carried != self.last_carried or self.clock.monotonic() >= self.next_check:
+        news = wish != self.wish or carried != self.last_carried
+        if news or self.clock.monotonic() >= self.next_check:
+            self.wish, self.offered = wish, self._offer(wish)
             self.last_carried = carried
-            self.wish, self.offered = wish, self.offer(wish)
-            self.next_check = self.clock.monotonic() + self.check_seconds()
+            self.next_check = self.clock.monotonic() + self._until_check(first=news)
+
+    def _offer(self, wish: Wish) -> Offer:
+        """Whatever is wrong with a repository, it keeps no wish from being heard: some need none."""
+        try:
+            return self.offer(wish)
+        except Exception as problem:  # noqa: BLE001 — as in a round
+            return Offer(problem=briefly(_told(problem)), unanswered=True)
+
+    def _until_check(self, *, first: bool) -> float:
+        """Seconds until the repository is asked again: sooner, and then less and less often, while it gives nothing."""
+        regular = self.check_seconds()
+        if first or not self.offered.unanswered:
+            self.check_pause = FIRST_PAUSE
+        if not self.offered.unanswered:
+            return regular
+        pause, self.check_pause = self.check_pause, min(2 * self.check_pause, LONGEST_PAUSE)
+        return min(pause, regular)
 
     def _asked(self, step: Step) -> Step:
-        """The step, or what stands against a reboot now."""
-        if step.deed is Deed.REBOOT and self.memory.state in GIVING:
-            against = ask_all(self.hands.leave)
-            return Step(Deed.WAIT, f"{step.reason}: {against}") if against else step
-        return step
+        """The step, or what stands against a reboot now.
+
+        That leave may be held is written down before it is asked for, so that it is given back however this ends.
+        """
+        if step.deed is not Deed.REBOOT or self.memory.state not in GIVING or not self.hands.leave:
+            return step
+        self._keep(replace(self.memory, leave_held=True))
+        against = ask_all(self.hands.leave)
+        return Step(Deed.WAIT, f"{step.reason}: {against}") if against else step
 
     def _tell(self, facts: Facts, step: Step) -> None:
         doing = step.reason if step.deed is Deed.WAIT else f"{step.deed}: {step.reason}"
@@ -131,14 +174,14 @@ class Agent:
         busy = step.deed is not Deed.WAIT or not self.memory.resting
         self._publish(facts, doing, busy=busy)
 
-    def _stumble(self, problem: PeerError | MachineError | UserError) -> float:
+    def _stumble(self, problem: BedplateError) -> float:
         """A step that failed is taken again later; the first time it is told, and kept in the history."""
         line = briefly(problem)
-        if line != self.said:
+        if line != self.failed:
             self.say(f"{self.memory.state}. {line}")
-            self.said = line
+            self.failed = line
             version = self.memory.target.version if self.memory.target else ""
-            with suppress(MachineError, OSError):  # where it is the disk of this very record, it is told all the same
+            with suppress(Exception):  # where it is the disk of this very record, it is told all the same
                 self._keep(note(self.memory, at=self.clock.now(), version=version, reason=line))
         if self.facts is not None:
             self._publish(self.facts, line, busy=not self.memory.resting)
@@ -149,8 +192,8 @@ class Agent:
         """To tell is not the work: where it fails, the work goes on, and fails by itself if it has to."""
         try:
             self.publish(self.memory, facts, self.wish, doing, busy=busy)
-        except (MachineError, OSError) as problem:
-            untold = str(problem)
+        except Exception as problem:  # noqa: BLE001 — as in a round
+            untold = str(_told(problem))
             if untold != self.untold:
                 self.say(f"The status cannot be written. {untold}")
             self.untold = untold
@@ -164,6 +207,16 @@ class Agent:
             self.memory = memory
 
 
-def _of_machine(problem: OSError) -> MachineError:
-    advice = "The disk of /var is failing or write-protected: see the kernel's messages."
-    return MachineError("A file of the agent cannot be used.", details=str(problem), resolution=advice)
+def _told(problem: Exception) -> BedplateError:
+    """Whose fault it is. What nobody foresaw is ours, and told with the place where it came up."""
+    if isinstance(problem, BedplateError):
+        return problem
+    if isinstance(problem, OSError):
+        advice = "The disk of /var is failing or write-protected: see the kernel's messages."
+        return MachineError("A file of the agent cannot be used.", details=str(problem), resolution=advice)
+    place = extract_tb(problem.__traceback__)[-1]
+    return OurError(
+        "The agent met something that it does not know.",
+        details=f"{type(problem).__name__}: {problem} ({Path(place.filename).name}:{place.lineno}, {place.name})",
+        resolution="It goes on, and tries again. Please report it.",
+    )

@@ -11,7 +11,7 @@ import msgspec
 from bedplate.host.files import write_atomically
 from bedplate.host.run import Runner
 from bedplate.model.errors import OurError, PeerError, UserError, briefly
-from bedplate.node.slots.slots import Slots
+from bedplate.node.slots.slots import Slots, Unusable
 from bedplate.node.update.leave import LeaveToReboot
 from bedplate.node.update.memory import Failure, Memory, forget_failure, move, note, remember_failure
 from bedplate.node.update.plan import Deed, Facts, Step
@@ -29,13 +29,17 @@ DROPPED = "nothing of it can boot"
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A step and all that it is taken with; `offered` is the release that the wish comes to now."""
+    """A step and all that it is taken with; `offered` is the release that the wish comes to now.
+
+    `keep` writes a memory down in the place of `memory`, at once: what comes after it may fail.
+    """
 
     step: Step
     memory: Memory
     facts: Facts
     wish: Wish
     offered: Release | None
+    keep: Callable[[Memory], None]
 
     def moved(self, event: Event, reason: str) -> Memory:
         """The memory after an event of this step."""
@@ -61,28 +65,30 @@ class Work:
         after, target = self.moved(Event.NOT_WHOLE, reason), self.memory.target
         if target is None:
             return after
-        failure = Failure(version=target.from_version, root_hash=target.from_hash, reason=reason, at=self.facts.now)
+        failure = Failure(
+            version=target.from_version,
+            root_hash=target.from_hash,
+            reason=reason,
+            at=self.facts.now,
+            asked=target.asked,
+        )
         return remember_failure(after, failure)
 
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """The doors to carry out with. `save` writes the memory down, `say` tells people; `folder` is the agent's own."""
+    """The doors to carry out with. `say` tells people; `folder` is the agent's own."""
 
     slots: Slots
     taker: Taker
     leave: Sequence[LeaveToReboot]
     runner: Runner
     folder: Path
-    save: Callable[[Memory], None]
     say: Callable[[str], None]
 
-    def carry_out(self, work: Work) -> Memory:
-        """The memory after the step, written down. Raises `PeerError` and `MachineError`; then the state stays."""
-        after = self._deeds()[work.step.deed](work)
-        if after != work.memory:
-            self.save(after)
-        return after
+    def carry_out(self, work: Work) -> None:
+        """Take the step and keep the memory after it. Raises `PeerError` and `MachineError`: then it is taken again."""
+        work.keep(self._deeds()[work.step.deed](work))
 
     def _deeds(self) -> Mapping[Deed, Callable[[Work], Memory]]:
         return {
@@ -123,7 +129,7 @@ class Hands:
         release = self._release_of(work)
         try:
             self.slots.seal(release)
-        except PeerError as problem:
+        except Unusable as problem:
             return work.refused(release, f"its data does not have its root hash: {briefly(problem)}")
         self.slots.identify(release)
         return work.moved(Event.SEALED, "hash tree, signature and identity are written")
@@ -135,7 +141,7 @@ class Hands:
         if not any(each.root_hash == wanted for each in entries):
             try:
                 way = self.taker.take_uki(release)
-            except SignedByAnother as problem:
+            except (SignedByAnother, Unusable) as problem:
                 return work.refused(release, briefly(problem))
         elif entries[0].root_hash != wanted:
             self.slots.choose_other()
@@ -146,9 +152,8 @@ class Hands:
         """Leave has been given; systemd is asked, whose logind lets the kubelet end pods within their grace."""
         memory = work.memory
         if memory.state in GIVING:
-            given = work.moved(Event.LEAVE_GIVEN, work.step.reason)
-            memory = msgspec.structs.replace(given, leave_held=bool(self.leave))
-            self.save(memory)
+            memory = work.moved(Event.LEAVE_GIVEN, work.step.reason)
+            work.keep(memory)
         self.say(f"Rebooting: {work.step.reason}.")
         self.runner.run(["systemctl", "reboot"], seconds=60)
         return memory
@@ -159,7 +164,7 @@ class Hands:
             memory = work.moved(Event.NOT_WANTED, work.step.reason)
             if work.wish.rollback:
                 memory = msgspec.structs.replace(memory, answered=work.wish.asked)
-            self.save(memory)
+            work.keep(memory)
         self.slots.clear()
         self.taker.clear()
         return replace(work, memory=memory).moved(Event.CLEARED, DROPPED) if memory.state is State.DROPPING else memory

@@ -6,15 +6,19 @@ of it has that digest: it may be what a power cut left, or what a mirror made up
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedplate.host.files import FULL, file_sha256
+from bedplate.host.files import file_sha256
 from bedplate.model.errors import MachineError, PeerError
 from bedplate.node.update.offers import Releases
 from bedplate.wire.release import Payload
 
 ENDING = "delta"
+LEFT_BYTES = 512 << 20
+"""What has to stay free for pods: their images, volumes and logs are in the same file system."""
 
 
 class BrokeOff(PeerError):
@@ -25,35 +29,54 @@ class NotAsSigned(PeerError):
     """All bytes have come, and they are not what was signed."""
 
 
-class NoRoom(MachineError):
-    """The state disk has no room for a delta. What comes in full goes straight to where it belongs."""
+class NotKept(MachineError):
+    """The state disk has no room for a delta, or loses it. What comes in full goes straight to where it belongs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Downloads:
-    """What is fetched from `releases` into `folder`, which may have other files too."""
+    """What is fetched from `releases` into `folder`, which may have other files too; `free` bytes are left there."""
 
     folder: Path
     releases: Releases
+    free: Callable[[], int]
 
     def whole(self, payload: Payload) -> Path:
         """A file that is the payload; what is there of it already is not fetched again.
 
-        Raises `BrokeOff` when it is worth going on later, `NoRoom`, and `PeerError` when it cannot be had.
+        Raises `BrokeOff` when it is worth going on later, `NotKept`, and `PeerError` when it cannot be had.
         """
         file = self.folder / f"{payload.part}.{payload.sha256}.{ENDING}"
         remove_downloads(self.folder, f"{payload.part}.", but=file)
         begun = _size(file)
-        try:
-            self._go_on(file, payload)
-        except NotAsSigned:
-            # What was there from before may be to blame, or a mirror that is asked last from now on.
-            self._go_on(file, payload)
-        except PeerError as problem:
-            if _size(file) == begun:
-                raise
-            raise _broke_off(problem, payload, _size(file)) from problem
+        with self._kept(file, payload):
+            self._require_room(payload.size - begun)
+            try:
+                self._go_on(file, payload)
+            except NotAsSigned:
+                # What was there from before may be to blame, or a mirror that is asked last from now on.
+                self._go_on(file, payload)
+            except PeerError as problem:
+                if _size(file) == begun:
+                    raise
+                raise _broke_off(problem, payload, _size(file)) from problem
         return file
+
+    @contextmanager
+    def _kept(self, file: Path, payload: Payload) -> Iterator[None]:
+        """A block that needs the file. Where the disk fails it, the file goes: its room is for others to have."""
+        try:
+            yield
+        except (MachineError, OSError) as problem:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+            brief = f"{self.folder} has no room for {payload.path}, or loses it."
+            raise NotKept(brief, details=str(problem)) from problem
+
+    def _require_room(self, size: int) -> None:
+        free = self.free()
+        if size > 0 and free < size + LEFT_BYTES:
+            raise MachineError(f"{size} bytes are to come, {LEFT_BYTES} have to stay free, and {free} are.")
 
     def _go_on(self, file: Path, payload: Payload) -> None:
         """Fetch what is missing and judge the whole, which is removed if it is wrong."""
@@ -72,15 +95,9 @@ class Downloads:
         begun = _size(file)
         if begun >= payload.size:
             return
-        try:
-            with file.open("ab") as sink:
-                for piece in self.releases.fetch(payload, start=begun):
-                    sink.write(piece)
-        except OSError as problem:
-            if problem.errno not in FULL:
-                raise
-            file.unlink()
-            raise NoRoom(f"There is no room for {payload.path} in {self.folder}.", details=str(problem)) from problem
+        with file.open("ab") as sink:
+            for piece in self.releases.fetch(payload, start=begun):
+                sink.write(piece)
 
 
 def remove_downloads(folder: Path, beginning: str = "", *, but: Path | None = None) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bedplate.host.run import Runner
 from bedplate.model.errors import BedplateError
+from bedplate.node.update.memory import printable
 from bedplate.node.update.status import SHOWN_LINES
 
 PSTORE = "var/lib/systemd/pstore"
@@ -46,7 +47,7 @@ def death(text: str) -> tuple[str, ...]:
 
     Registers and the trace that follow are longer than what is shown, so the end alone would not name it.
     """
-    lines = [_printable(line) for line in text.splitlines() if line.strip() and not PART.fullmatch(line)]
+    lines = [printable(line) for line in text.splitlines() if line.strip() and not PART.fullmatch(line)]
     named = next((n for n, line in enumerate(lines) if CAUSE.search(line)), None)
     if named is None:
         return tuple(lines[-LINES:])
@@ -59,11 +60,6 @@ def death(text: str) -> tuple[str, ...]:
 def _text(path: Path) -> str:
     with path.open("rb") as opened:
         return opened.read(MOST_BYTES).decode(errors="replace")
-
-
-def _printable(line: str) -> str:
-    """A sick kernel wrote it, and it is shown on terminals."""
-    return "".join(each if each.isprintable() else "?" for each in line)
 
 
 def _of_log(runner: Runner) -> tuple[str, ...]:

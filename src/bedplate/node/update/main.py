@@ -83,16 +83,16 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
     node = OwnNode(world.name, world.peers, world.root)
     record = Record(folder)
     identity = machine_identity(world.root)
-    publisher = Publisher(node, folder)
+    publisher = Publisher(node, folder, world.say)
     gauge = Gauge(world.clock, publisher.progress)
     free, repacker = world.machine.available_memory, repacker_of(world)
+    space = partial(world.machine.free_space, folder)
     hands = Hands(
         slots=slots,
-        taker=Taker(slots, releases, version, folder, repacker, free, world.say, gauge),
+        taker=Taker(slots, releases, version, folder, repacker, free, world.say, gauge, space),
         leave=leave_of(settings.leave, identity=identity, post=SystemPost(route_of(settings.leave)), clock=world.clock),
         runner=world.runner,
         folder=folder,
-        save=record.write,
         say=world.say,
     )
 

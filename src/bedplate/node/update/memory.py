@@ -10,6 +10,8 @@ import msgspec
 from bedplate.node.update.states import RESTING, Event, State, after
 
 MOST_HISTORY, MOST_FAILURES = 100, 50
+REASON_LENGTH, LINE_LENGTH = 600, 200
+"""Characters. Peers say how long theirs are: an answer of a server or a kubelet becomes a reason."""
 
 
 class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,8 +58,8 @@ class Happening(_Value, frozen=True):
 class Memory(_Value, frozen=True):
     """All of it. `since` is when the state was entered, `boot` the boot in which it was.
 
-    `answered` is the last request to go back or to change that was begun; `leave_held` is that a server's leave to
-    reboot has to be given back.
+    `answered` is the last request to go back or to change that was begun; `leave_held` is that leave to reboot was
+    asked for, and has to be given back.
     """
 
     state: State = State.IDLE
@@ -78,11 +80,21 @@ class Memory(_Value, frozen=True):
         return self.state in RESTING
 
 
+def cut(text: str, length: int = REASON_LENGTH) -> str:
+    """The text as it may be kept and shown on a terminal: its beginning, without what cannot be printed."""
+    return printable(text if len(text) <= length else f"{text[: length - 1]}…")
+
+
+def printable(text: str) -> str:
+    """A sick kernel or a stranger wrote it."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
 def move(memory: Memory, event: Event, *, at: datetime, boot: str, reason: str, target: Target | None = None) -> Memory:
     """The memory after an event, with a line of history. `target` is what to become from here on."""
     state = after(memory.state, event)
     chosen = target or memory.target
-    line = Happening(at=at, state=state, version=chosen.version if chosen else "", reason=reason)
+    line = Happening(at=at, state=state, version=chosen.version if chosen else "", reason=cut(reason))
     return msgspec.structs.replace(
         memory,
         state=state,
@@ -96,6 +108,8 @@ def move(memory: Memory, event: Event, *, at: datetime, boot: str, reason: str, 
 def remember_failure(memory: Memory, failure: Failure) -> Memory:
     """With the failure in the place of an earlier one of the same root hash, the newest first."""
     others = (each for each in memory.failures if each.root_hash != failure.root_hash)
+    lines = tuple(cut(line, LINE_LENGTH) for line in failure.last_lines)
+    failure = msgspec.structs.replace(failure, reason=cut(failure.reason), last_lines=lines)
     return msgspec.structs.replace(memory, failures=tuple(islice((failure, *others), MOST_FAILURES)))
 
 
@@ -106,5 +120,5 @@ def forget_failure(memory: Memory, root_hash: str) -> Memory:
 
 def note(memory: Memory, *, at: datetime, version: str, reason: str) -> Memory:
     """A line of history without a change of state."""
-    line = Happening(at=at, state=memory.state, version=version, reason=reason)
+    line = Happening(at=at, state=memory.state, version=version, reason=cut(reason))
     return msgspec.structs.replace(memory, history=tuple(islice((line, *memory.history), MOST_HISTORY)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from bedplate.model.errors import PeerError, UserError, briefly
+from bedplate.model.errors import MachineError, PeerError, UserError, briefly
 from bedplate.model.versions import ImageVersion
 from bedplate.node.update.plan import Offer
 from bedplate.release.trust.refusals import ReleaseWithdrawn
@@ -43,8 +43,8 @@ def offer_for(wish: Wish, releases: Releases | None, *, channel: str, running: s
         return Offer(releases.release(version))
     except ReleaseWithdrawn as problem:
         return Offer(problem=briefly(problem), withdrawn=True)
-    except (PeerError, UserError) as problem:
-        return Offer(problem=briefly(problem))
+    except (PeerError, MachineError, UserError) as problem:
+        return Offer(problem=briefly(problem), unanswered=not isinstance(problem, UserError))
 
 
 def _whole(name: str, running: str) -> str:

@@ -69,12 +69,13 @@ class Facts:
 class Offer:
     """What the wish comes to: the release that is to be had, or why none is; both empty when nothing is wanted.
 
-    `withdrawn` is that the repository says no to it, rather than nothing.
+    `withdrawn` is that the repository says no to it, `unanswered` that none could be asked or believed.
     """
 
     release: Release | None = None
     problem: str = ""
     withdrawn: bool = False
+    unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ STEPS = {
     State.STAGED: (Deed.REBOOT, "the next boot tries {version}"),
     State.REBOOTING: (Deed.REBOOT, "leave was given for the boot into {version}"),
     State.DROPPING: (Deed.DROP, "the staged version is no longer wanted"),
-    State.FAILED: (Deed.WAIT, "the reboot into the other version is under way"),
+    State.TRYING: (Deed.WAIT, "the health gate has not given its verdict"),
     State.RETURNING: (Deed.REBOOT, "leave was given for the boot into the other version"),
 }
 """What belongs to a state, where that depends on nothing else."""
@@ -117,16 +118,23 @@ STEPS = {
 
 def _under_way(memory: Memory, facts: Facts) -> Step:
     version = memory.target.version if memory.target else ""
-    if memory.state is State.TRYING:
-        if facts.judged and _passed(facts):
-            return Step(Deed.BLESS, "it is healthy")
-        return Step(Deed.WAIT, "the health gate has not given its verdict")
-    if memory.state is State.FAILED and facts.judged and _passed(facts):
+    if memory.state in (State.TRYING, State.FAILED) and facts.judged and _passed(facts):
         return Step(Deed.BLESS, "this boot of it is healthy")
+    if memory.state is State.FAILED:
+        return _failed(facts)
     if memory.state is State.ROLLING_BACK:
         return _rolling_back(memory, facts)
     deed, reason = STEPS[memory.state]
     return Step(deed, reason.format(version=version))
+
+
+def _failed(facts: Facts) -> Step:
+    """The gate has told the loader to choose the other version and asked for a reboot, which may not come about."""
+    first = facts.entries[0] if facts.entries else None
+    if first is not None and first.root_hash != facts.root_hash:
+        return Step(Deed.REBOOT, f"{facts.version} failed, and the next boot is {first.version}")
+    why = "the boot loader goes on with it while it has tries left" if facts.others else "there is no other version"
+    return Step(Deed.WAIT, f"{facts.version} failed, and {why}")
 
 
 def _rolling_back(memory: Memory, facts: Facts) -> Step:
@@ -139,7 +147,7 @@ def _rolling_back(memory: Memory, facts: Facts) -> Step:
 
 def _resting(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:  # noqa: PLR0911 — a ladder: the first rung that holds
     if memory.leave_held:
-        return Step(Deed.END_LEAVE, "the reboot is over")
+        return Step(Deed.END_LEAVE, "no reboot is to come")
     if facts.running is not None and facts.running.left is not None and facts.judged and _passed(facts):
         return Step(Deed.BLESS, "it is healthy, and the boot loader still counts its tries")
     if (failed := _failed_entries(memory, facts)) and facts.running is not None and facts.running.is_proven:
@@ -174,8 +182,15 @@ def refusal(memory: Memory, facts: Facts, wish: Wish, release: Release) -> str: 
         return f"{release.version} is for another architecture"
     if wanted < running and wish.version != release.version:
         return f"{release.version} is older than {facts.version}; only a wish for it by name goes back"
-    if wish.rollback:
+    return _after_going_back(memory, wanted) if wish.rollback else ""
+
+
+def _after_going_back(memory: Memory, wanted: ImageVersion) -> str:
+    """Why this is not taken by a node that went back: it is not newer than what was left, or dropped or taken since."""
+    if memory.target is None:
         return "the node was told to go back, and stays there until it is told of a version"
+    if wanted <= ImageVersion.parse(memory.target.version):
+        return f"the node was told to go back, and by itself takes only what is newer than {memory.target.version}"
     return ""
 
 

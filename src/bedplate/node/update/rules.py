@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from bedplate.node.health.verdict import Verdict
 from bedplate.node.slots.loader import Entry
 from bedplate.node.update.memory import Failure, Memory, Target, move, note, remember_failure
 from bedplate.node.update.plan import Facts
@@ -63,7 +64,7 @@ def _old_runs(memory: Memory, target: Target, facts: Facts, last_lines: tuple[st
 
 def _reason(memory: Memory, target: Target, facts: Facts, entry: Entry | None) -> str:
     failed = facts.failed
-    if failed is not None and failed.version == target.version and memory.since and failed.at >= memory.since:
+    if failed is not None and failed.version == target.version and _of_this_try(memory, failed):
         return "not healthy: " + "; ".join(failed.findings)
     if entry is None:
         return "its UKI is gone from the ESP"
@@ -75,6 +76,11 @@ def _reason(memory: Memory, target: Target, facts: Facts, entry: Entry | None) -
     if memory.state is State.TRYING:
         return f"it came up, and then hung, panicked or lost power before it was judged, in {tries}"
     return f"it did not come up in {tries}"
+
+
+def _of_this_try(memory: Memory, verdict: Verdict) -> bool:
+    """Where the agent saw the verdict while that version ran, its state is of the same boot, and younger."""
+    return verdict.boot == memory.boot or (memory.since is not None and verdict.at >= memory.since)
 
 
 def _rolled_back_by_hand(memory: Memory, target: Target, facts: Facts) -> Memory:
@@ -96,23 +102,29 @@ def _rolled_back_by_hand(memory: Memory, target: Target, facts: Facts) -> Memory
     return memory
 
 
-def recover(memory: Memory, facts: Facts, problem: str) -> Memory:
+def recover(memory: Memory, facts: Facts, problem: str, *, asked: str = "") -> Memory:
     """A memory in the place of one that could not be read: `problem` is told, the facts tell the rest.
 
     A version that the loader gave up is a failure without its reason; anything half-written is cleared by the next
-    update, which begins with that.
+    update, which begins with that. Leave to reboot may be held. `asked` is the request that is there already: it was
+    answered as far as anybody knows, and is none to go back once more, or to try again what failed.
     """
     memory = note(memory, at=facts.now, version=facts.version, reason=f"{problem}; the facts of the disk stand in")
+    memory = msgspec.structs.replace(memory, leave_held=True, answered=asked)
     for entry in facts.others:
         if entry.left == 0:
             lost = "the boot loader gave it up; the reason was lost"
-            failure = Failure(version=entry.version, root_hash=entry.root_hash, reason=lost, at=facts.now)
+            failure = Failure(version=entry.version, root_hash=entry.root_hash, reason=lost, at=facts.now, asked=asked)
             memory = remember_failure(memory, failure)
     if facts.running is not None and facts.running.left is not None:
         # It is on trial: an empty memory would take it for settled.
         other = facts.others[0] if facts.others else facts.running
         target = Target(
-            version=facts.version, root_hash=facts.root_hash, from_version=other.version, from_hash=other.root_hash
+            version=facts.version,
+            root_hash=facts.root_hash,
+            from_version=other.version,
+            from_hash=other.root_hash,
+            asked=asked,
         )
         return msgspec.structs.replace(memory, state=State.TRYING, since=facts.now, boot=facts.boot, target=target)
     return memory

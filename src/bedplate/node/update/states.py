@@ -31,7 +31,7 @@ class State(StrEnum):
     GOOD = "Good"
     """It passed and is blessed; the version before is kept in the other slot."""
     FAILED = "Failed"
-    """It was judged not to work, while it runs: the reboot into the other one is under way."""
+    """It was judged not to work, while it runs: the node reboots into the other one, where there is one."""
     ROLLING_BACK = "RollingBack"
     """Somebody told the node to go back: the loader is told to choose the other version, and leave is asked for."""
     RETURNING = "Returning"
@@ -83,6 +83,10 @@ TABLE: dict[tuple[State, Event], State] = {
     (S.INSTALLING, E.NOT_WANTED): S.DROPPING,
     (S.STAGED, E.NOT_WANTED): S.DROPPING,
     (S.DROPPING, E.CLEARED): S.IDLE,
+    # Somebody may start the version that is being installed from the loader's menu: where its slot still has it.
+    (S.CLEARING, E.NEW_RUNS): S.TRYING,
+    (S.WRITING, E.NEW_RUNS): S.TRYING,
+    (S.SEALING, E.NEW_RUNS): S.TRYING,
     # The power may go between arming the UKI and writing down that it is armed, and before leave is given.
     (S.INSTALLING, E.NEW_RUNS): S.TRYING,
     (S.STAGED, E.NEW_RUNS): S.TRYING,

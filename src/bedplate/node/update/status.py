@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,14 @@ import msgspec
 
 from bedplate.host.files import write_atomically
 from bedplate.model.errors import MachineError
+from bedplate.model.network import Reach
 from bedplate.node.apiserver import OwnNode
-from bedplate.node.update.memory import Memory
+from bedplate.node.update.memory import LINE_LENGTH, Memory, cut
 from bedplate.node.update.plan import Facts, others_that_work
 from bedplate.wire.desired import STATUS, Failed, Line, Status, Wish
 
 FILE = "status.json"
-SHOWN_HISTORY, SHOWN_FAILURES, SHOWN_LINES, LINE_LENGTH = 30, 5, 20, 200
+SHOWN_HISTORY, SHOWN_FAILURES, SHOWN_LINES = 30, 5, 20
 """An object's annotations may have 256 KiB in all, and every watcher of the node gets them."""
 
 
@@ -29,7 +31,7 @@ def status_of(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: boo
         state=memory.state,
         since=memory.since,
         target=target.version if target and not memory.resting else "",
-        doing=doing,
+        doing=cut(doing),
         busy=busy,
         other=working[0] if working else "",
         pinned=wish.pinned,
@@ -40,13 +42,13 @@ def status_of(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: boo
                 version=each.version,
                 root_hash=each.root_hash,
                 at=each.at,
-                reason=each.reason,
-                last_lines=tuple(line[:LINE_LENGTH] for line in each.last_lines[-SHOWN_LINES:]),
+                reason=cut(each.reason),
+                last_lines=tuple(cut(line, LINE_LENGTH) for line in each.last_lines[-SHOWN_LINES:]),
             )
             for each in memory.failures[:SHOWN_FAILURES]
         ),
         history=tuple(
-            Line(at=each.at, state=each.state, version=each.version, reason=each.reason)
+            Line(at=each.at, state=each.state, version=each.version, reason=cut(each.reason))
             for each in memory.history[:SHOWN_HISTORY]
         ),
     )
@@ -54,14 +56,19 @@ def status_of(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: boo
 
 @dataclass(slots=True)
 class Publisher:
-    """Tells it where it changed. An API server that is away is told when it is back, and keeps nothing waiting."""
+    """Tells it where it changed. An API server that is away is told when it is back, and keeps nothing waiting.
+
+    `say` tells people why it does not take it, once.
+    """
 
     node: OwnNode
     folder: Path
+    say: Callable[[str], None]
     written: Status | None = None
     annotated: Status | None = None
     step: Status | None = None
     """The last one without progress."""
+    refused: str = ""
 
     def publish(self, status: Status) -> None:
         self.step = status
@@ -84,4 +91,11 @@ class Publisher:
         if status != self.annotated and self.node.belongs():
             answer = self.node.annotate({STATUS: msgspec.json.encode(status).decode()})
             if answer.status == 200:
-                self.annotated = status
+                self.annotated, self.refused = status, ""
+            elif answer.reach is Reach.ANSWERED:
+                self._told(f"{answer.status} {cut(answer.body.decode(errors='replace'), LINE_LENGTH)}")
+
+    def _told(self, refused: str) -> None:
+        if refused != self.refused:
+            self.say(f"The API server does not take the status: {refused}")
+            self.refused = refused

@@ -12,8 +12,8 @@ from bedplate.model.errors import OurError, PeerError, briefly
 from bedplate.model.reading import ReadAt
 from bedplate.node.repack.ask import NotRepacked, Repacker
 from bedplate.node.repack.job import UNIT_BYTES
-from bedplate.node.slots.slots import Slots
-from bedplate.node.update.fetching import BrokeOff, Downloads, NoRoom, remove_downloads
+from bedplate.node.slots.slots import Slots, Unusable
+from bedplate.node.update.fetching import BrokeOff, Downloads, NotKept, remove_downloads
 from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.offers import Releases
 from bedplate.node.update.ways import Room, Way, ways_to
@@ -32,6 +32,7 @@ class Taker:
     """Takes payloads from `releases` into `slots`; `running` is the version that a delta may be made against.
 
     A delta lies in `folder` until its part is taken; those that take more memory than the agent has go to `repacker`.
+    `memory_free` and `disk_free` are bytes, the latter where `folder` is.
     """
 
     slots: Slots
@@ -42,6 +43,7 @@ class Taker:
     memory_free: Callable[[], int]
     say: Callable[[str], None]
     gauge: Gauge
+    disk_free: Callable[[], int]
 
     def take_usr(self, release: Release) -> str:
         """The data of the other slot; how it came, in words. What is there already is not fetched again."""
@@ -50,8 +52,9 @@ class Taker:
         return self._take(PartName.USR, release, self._write_usr)
 
     def take_uki(self, release: Release) -> str:
-        """The UKI, armed; how it came, in words. Raises `SignedByAnother` for one that the firmware would refuse.
+        """The UKI, armed; how it came, in words.
 
+        Raises `SignedByAnother` for one that the firmware would refuse, `Unusable` for one that starts another /usr.
         It is small, so it is always written from its beginning, and who signed it is seen on the way.
         """
         return self._take(PartName.UKI, release, self._write_uki)
@@ -71,9 +74,9 @@ class Taker:
             self.say(f"Take {payload.path}, {payload.size} bytes{where}.")
             try:
                 first = write(release, way)
-            except SignedByAnother:
+            except (SignedByAnother, Unusable):
                 raise
-            except (PeerError, NotRepacked, NoRoom) as problem:
+            except (PeerError, NotRepacked, NotKept) as problem:
                 # Only the first is waited for: what is kept of another would go for it again, and never be whole.
                 waited_for = isinstance(problem, BrokeOff) and way is ways.to_try[0]
                 if waited_for or payload.kind is PayloadKind.FULL:
@@ -119,7 +122,7 @@ class Taker:
             yield from rebuild_delta(delta, base, part, beside=beside, first=first)
 
     def _fetched(self, way: Payload) -> Path:
-        return Downloads(self.folder, self._source()).whole(way)
+        return Downloads(self.folder, self._source(), self.disk_free).whole(way)
 
     def _source(self) -> Releases:
         if self.releases is None:
