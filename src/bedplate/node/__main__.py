@@ -61,8 +61,7 @@ def health() -> int:
     doctor = Doctor(OwnNode(host_name(), peers), peers, runner, SystemMachine(), wanted.probes, unsettled)
     root_hash = root_hash_of((ROOT / "proc/cmdline").read_text())
     slots = Slots(SystemDisks(runner, mount=mount_point()), root_hash=root_hash)
-    gate = Gate(doctor.gather, say, slots, runner, SystemClock(), wanted.seconds)
-    return gate.conclude(gate.judge())
+    return Gate(doctor.gather, say, slots, runner, SystemClock(), wanted.seconds).run()
 
 
 def update() -> int:
