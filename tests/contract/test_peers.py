@@ -101,12 +101,29 @@ def test_what_cannot_be_a_name_does_not_resolve() -> None:
     assert not PEERS.resolves("a..b")
 
 
+@pytest.mark.parametrize("url", ["", "127.0.0.1/", "ftp://127.0.0.1/", "http://127.0.0.1:99999/", "http://["])
+def test_what_is_no_address_of_a_server_is_not_asked(url: str) -> None:
+    answer = PEERS.get(url, Caller())
+    assert answer.reach is Reach.BROKEN
+    assert answer.details
+
+
+def test_what_cannot_be_a_name_takes_no_connection() -> None:
+    assert not PEERS.connects("a..b", 80)
+
+
 def test_an_address_is_its_own_name() -> None:
     assert PEERS.resolves("127.0.0.1")
 
 
 def test_something_else_than_http_is_broken() -> None:
     with server(says(b"SSH-2.0-OpenSSH_10.0\r\n")) as port:
+        assert PEERS.get(f"http://127.0.0.1:{port}/", Caller()).reach is Reach.BROKEN
+
+
+@pytest.mark.parametrize("status", [b"9" * 5000, b"20", b"-200", b"2 00"])
+def test_a_status_that_is_none_is_broken(status: bytes) -> None:
+    with server(says(b"HTTP/1.0 " + status + b"\r\n\r\n")) as port:
         assert PEERS.get(f"http://127.0.0.1:{port}/", Caller()).reach is Reach.BROKEN
 
 

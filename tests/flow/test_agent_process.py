@@ -11,6 +11,7 @@ import pytest
 from bedplate.host.clock import SystemClock
 from bedplate.host.locks import alone
 from bedplate.host.serve import serving
+from bedplate.node.settings import DEFAULTS
 from bedplate.node.update.main import LOCK
 from bedplate.node.update.record import FOLDER
 from bedplate.node.update.states import State
@@ -83,3 +84,13 @@ def test_a_second_agent_ends_at_once_and_touches_nothing(node: FolderNode, found
     assert "(updating this node) is in the way." in ended.said
     assert node.disk == before
     assert not (node.root / FOLDER / "status.json").exists()
+
+
+def test_a_key_that_the_running_version_does_not_know_is_told_and_stops_nothing(
+    node: FolderNode, foundry: Foundry
+) -> None:
+    node.write(DEFAULTS, (node.root / DEFAULTS).read_bytes() + b"later = true\n")
+    assert "The setting source.later is not known to this version" in node.run().said
+    foundry.publish(NEW)
+    node.go_on()
+    assert node.status.version == NEW.name

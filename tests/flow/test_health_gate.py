@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bedplate.model.errors import MachineError, UserError
+from bedplate.host.run import Completed
+from bedplate.model.errors import BedplateError, MachineError, OurError, UserError
 from bedplate.node.health.facts import Facts
-from bedplate.node.health.gate import EVERY_SECONDS, Gate
+from bedplate.node.health.gate import EVERY_SECONDS, STAYS, Gate
 from bedplate.node.health.verdict import FAILED, RECORD, read_verdict
 from bedplate.node.slots.loader import Entry
 from bedplate.testing.clock import FakeClock
-from bedplate.testing.runner import FakeRunner
+from bedplate.testing.runner import FakeRunner, completed
 
 HEALTHY = Facts(
     asked=True,
@@ -37,22 +38,24 @@ class Loader:
     def __init__(self, *entries: Entry) -> None:
         self.listed = entries
         self.chosen = False
-        self.read_only = False
+        self.unreadable = False
+        self.refusal: BedplateError | None = None
 
     def entries(self) -> tuple[Entry, ...]:
+        if self.unreadable:
+            raise MachineError("The ESP cannot be read.")
         return self.listed
 
     def choose_other(self) -> None:
-        if len(self.listed) < 2:
-            raise UserError("There is no other version to go back to.")
-        if self.read_only:
-            raise MachineError("The ESP cannot be written.")
+        if self.refusal:
+            raise self.refusal
         self.chosen = True
 
 
 class World:
     def __init__(self, root: Path) -> None:
-        self.root, self.clock, self.runner, self.said = root, FakeClock(), FakeRunner(), list[str]()
+        self.root, self.clock, self.runner, self.said = root, FakeClock(), FakeRunner(self.act), list[str]()
+        self.reboots = True
         for name, text in {
             "proc/sys/kernel/random/boot_id": "boot 7\n",
             "usr/lib/os-release": 'ID=bedplate\nIMAGE_VERSION="b"\n',
@@ -60,9 +63,17 @@ class World:
             (root / name).parent.mkdir(parents=True)
             (root / name).write_text(text)
 
+    def act(self, argv: tuple[str, ...]) -> Completed:
+        return completed(argv, code=0 if self.reboots else 1)
+
+    @property
+    def stays(self) -> bool:
+        """Whether systemd is kept from starting the machine again when the gate ends without a good verdict."""
+        return (self.root / STAYS).is_file()
+
     def pass_through(self, facts: Callable[[], Facts], loader: Loader) -> int:
         gate = Gate(facts, self.said.append, loader, self.runner, self.clock, 60.0, self.root)  # type: ignore[arg-type]  # a part
-        return gate.conclude(gate.judge())
+        return gate.run()
 
 
 @pytest.fixture
@@ -116,11 +127,67 @@ def test_a_good_verdict_that_cannot_be_kept_does_not_count(world: World) -> None
         world.pass_through(always(HEALTHY), Loader(OWN, OTHER))
 
 
-def test_where_the_other_version_cannot_be_chosen_the_loader_counts_the_boot(world: World) -> None:
+@pytest.mark.parametrize("problem", [MachineError("The ESP cannot be written."), OurError("Another would be chosen.")])
+def test_where_the_other_version_cannot_be_chosen_the_loader_counts_the_boot(
+    world: World, problem: BedplateError
+) -> None:
     loader = Loader(OWN, OTHER)
-    loader.read_only = True
+    loader.refusal = problem
     assert world.pass_through(always(SICK), loader) == 1
     assert world.runner.commands == [("systemctl", "reboot")]
+    assert not world.stays
+
+
+def test_a_version_is_not_left_for_one_that_is_not_whole(world: World) -> None:
+    loader = Loader(OWN, OTHER)
+    loader.refusal = UserError("a in usr-a is not complete any more.")
+    assert world.pass_through(always(SICK), loader) == 1
+    assert (world.runner.commands, world.stays) == ([], True)
+    assert "a in usr-a is not complete any more." in world.said[-1]
+
+
+def test_a_reboot_that_fails_is_told_and_left_to_the_unit(world: World) -> None:
+    world.reboots = False
+    assert world.pass_through(always(SICK), Loader(OWN, OTHER)) == 1
+    assert not world.stays
+    assert "systemctl failed with code 1" in world.said[-1]
+
+
+def test_where_the_loader_s_list_cannot_be_read_the_unit_decides(world: World) -> None:
+    loader = Loader(OWN, OTHER)
+    loader.unreadable = True
+    assert world.pass_through(always(SICK), loader) == 1
+    assert (world.runner.commands, world.stays) == ([], False)
+    assert read_verdict((world.root / FAILED).read_bytes()) is not None
+
+
+@pytest.mark.parametrize(
+    "problem", [OSError(5, "Input/output error"), KeyError("ftp"), MachineError("The disk is gone.")]
+)
+def test_facts_that_cannot_be_gathered_are_a_finding_and_at_the_limit_a_bad_verdict(
+    world: World, problem: Exception
+) -> None:
+    def gather() -> Facts:
+        raise problem
+
+    loader = Loader(OWN, OTHER)
+    assert world.pass_through(gather, loader) == 1
+    assert world.clock.monotonic() >= 60
+    assert loader.chosen
+    verdict = read_verdict((world.root / FAILED).read_bytes())
+    assert verdict is not None
+    assert verdict.findings == (f"health: cannot be asked for: {type(problem).__name__}: {problem}",)
+
+
+def test_facts_that_could_not_be_gathered_once_may_be_good_later(world: World) -> None:
+    rounds = iter([True, False])
+
+    def gather() -> Facts:
+        if next(rounds):
+            raise OSError(5, "Input/output error")
+        return HEALTHY
+
+    assert world.pass_through(gather, Loader(OWN, OTHER)) == 0
 
 
 def test_a_version_that_was_blessed_before_stays(world: World) -> None:
@@ -131,7 +198,31 @@ def test_a_version_that_was_blessed_before_stays(world: World) -> None:
 
 def test_without_another_version_there_is_nothing_to_go_back_to(world: World) -> None:
     assert world.pass_through(always(SICK), Loader(OWN)) == 1
-    assert world.runner.commands == []
+    assert (world.runner.commands, world.stays) == ([], True)
+
+
+@pytest.mark.parametrize(("left", "done"), [(2, 1), (1, 2), (0, 3)])
+def test_whatever_becomes_of_the_gate_a_try_may_end_in_another_boot(world: World, left: int, done: int) -> None:
+    assert ends_without_a_word(world, Loader(replace(OWN, left=left, done=done), OTHER))
+    assert not world.stays
+
+
+@pytest.mark.parametrize(("left", "done"), [(None, 0), (0, 1), (0, 2), (0, 4)])
+def test_whatever_becomes_of_the_gate_a_boot_that_is_no_try_stays(world: World, left: int | None, done: int) -> None:
+    """Blessed; set back and started for want of another; given up and started all the same: it would come again."""
+    assert ends_without_a_word(world, Loader(replace(OWN, left=left, done=done), OTHER))
+    assert world.stays
+
+
+def ends_without_a_word(world: World, loader: Loader) -> bool:
+    """Let the gate be ended from outside while it asks."""
+
+    def gather() -> Facts:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.pass_through(gather, loader)
+    return not (world.root / RECORD).exists()
 
 
 def test_the_reason_outlives_the_verdict_on_the_version_that_runs_next(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
 import struct
@@ -10,14 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
-from bedplate.model.network import Answer, Caller, Reach
+from bedplate.model.network import Answer, Caller, Reach, address_of
 
 LIMIT_SECONDS = 3.0
 MOST_BYTES = 4 << 20
 NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL}
-PORTS = {"https": 443, "http": 80}
 ROOT_QUERY = struct.pack(">HHHHHH", 0x6265, 0x0100, 1, 0, 0, 0) + b"\0" + struct.pack(">HH", 2, 1)
 """A DNS message (RFC 1035 section 4) that asks for the name servers of the root."""
 
@@ -82,7 +81,7 @@ class SystemPeers:
         try:
             with socket.create_connection((host, port), LIMIT_SECONDS):
                 return True
-        except OSError:
+        except (OSError, UnicodeError):  # UnicodeError: no name at all
             return False
 
     def speaks_http2(self, path: Path) -> bool:
@@ -116,21 +115,22 @@ class SystemPeers:
 
 def _ask(method: str, url: str, caller: Caller, body: bytes, headers: Mapping[str, str]) -> Answer:
     """HTTP/1.0, since its answers end where the connection ends: no lengths and no chunks to follow."""
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
-    path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
-    lines = [f"{method} {path} HTTP/1.0", f"Host: {parts.netloc}"]
+    try:
+        address = address_of(url)
+    except ValueError as problem:
+        return Answer(Reach.BROKEN, details=str(problem))
+    lines = [f"{method} {address.target} HTTP/1.0", f"Host: {address.authority}"]
     lines += [f"Authorization: Bearer {caller.token}"] if caller.token else []
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines += [f"Content-Length: {len(body)}"] if method != "GET" else []
-    with socket.create_connection((host, port), LIMIT_SECONDS) as plain:
-        talk = _trust(caller).wrap_socket(plain, server_hostname=host) if parts.scheme == "https" else plain
+    with socket.create_connection((address.host, address.port), LIMIT_SECONDS) as plain:
+        talk = _trust(caller).wrap_socket(plain, server_hostname=address.host) if address.secure else plain
         with talk:
             talk.sendall("\r\n".join([*lines, "Accept: application/json", "", ""]).encode() + body)
             text = _read(talk)
     head, _, body = text.partition(b"\r\n\r\n")
     words = head.split(maxsplit=2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not re.fullmatch(rb"[0-9]{3}", words[1]):
         return Answer(Reach.BROKEN, details="what it sends is not HTTP")
     return Answer(Reach.ANSWERED, int(words[1]), body)
 

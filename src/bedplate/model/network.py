@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from urllib.parse import urlsplit
+
+PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +55,35 @@ class Caller:
     authority: bytes = b""
     token: str = field(default="", repr=False)
     certificate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a URL leads: `authority` is host and port as they were written, `target` is path and query."""
+
+    secure: bool
+    host: str
+    port: int
+    authority: str
+    target: str
+
+
+def address_of(url: str) -> Address:
+    """The address in a URL (RFC 3986) of a server of HTTP. Raises `ValueError`, with the reason, for any other text."""
+    if any(each.isspace() or not each.isprintable() for each in url):
+        raise ValueError("a URL has neither blanks nor control characters")
+    parts = urlsplit(url)
+    if parts.scheme not in PORTS:
+        raise ValueError(f"a URL begins with http:// or https://, and this is {url!r}")
+    if not parts.hostname:
+        raise ValueError(f"{url!r} names no host")
+    port = PORTS[parts.scheme] if parts.port is None else require_port(parts.port)
+    target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+    return Address(parts.scheme == "https", parts.hostname, port, parts.netloc, target)
+
+
+def require_port(port: int) -> int:
+    """The port. Raises `ValueError` when TCP has none of that number."""
+    if not 0 < port < 1 << 16:
+        raise ValueError(f"a port is between 1 and 65535, and this is {port}")
+    return port

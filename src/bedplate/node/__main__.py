@@ -52,17 +52,16 @@ def health() -> int:
     from bedplate.node.apiserver import OwnNode  # noqa: PLC0415
     from bedplate.node.health.gate import Gate  # noqa: PLC0415
     from bedplate.node.health.gather import Doctor  # noqa: PLC0415
-    from bedplate.node.settings import read_settings  # noqa: PLC0415
+    from bedplate.node.settings import read_or_default  # noqa: PLC0415
     from bedplate.node.slots.rules import root_hash_of  # noqa: PLC0415
     from bedplate.node.slots.slots import Slots  # noqa: PLC0415
 
-    wanted = read_settings(ROOT, credentials()).health
-    peers, runner = SystemPeers(), SystemRunner()
-    doctor = Doctor(OwnNode(host_name(), peers), peers, runner, SystemMachine(), wanted.probes)
+    settings, unsettled = read_or_default(ROOT, credentials())
+    peers, runner, wanted = SystemPeers(), SystemRunner(), settings.health
+    doctor = Doctor(OwnNode(host_name(), peers), peers, runner, SystemMachine(), wanted.probes, unsettled)
     root_hash = root_hash_of((ROOT / "proc/cmdline").read_text())
     slots = Slots(SystemDisks(runner, mount=mount_point()), root_hash=root_hash)
-    gate = Gate(doctor.gather, say, slots, runner, SystemClock(), wanted.seconds)
-    return gate.conclude(gate.judge())
+    return Gate(doctor.gather, say, slots, runner, SystemClock(), wanted.seconds).run()
 
 
 def update() -> int:
@@ -81,6 +80,8 @@ def update_with(disks: Disks, runner: Runner, clock: Clock, root: Path = ROOT) -
     from bedplate.node.update.main import World, run_agent  # noqa: PLC0415
 
     settings, trust = read_settings(root, credentials()), release_root(root, credentials())
+    for key in settings.unknown:
+        say(f"The setting {key} is not known to this version, and passed over.")
     world = World(host_name(), disks, SystemPeers(), runner, SystemMachine(), clock, say, SystemMedia(root), root)
     run_agent(world, settings, trust=trust, credentials=credentials())
     return 0

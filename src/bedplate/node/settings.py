@@ -6,15 +6,19 @@ import tomllib
 from pathlib import Path
 
 import msgspec
+from msgspec.inspect import type_info
 
 from bedplate.model.errors import UserError
 from bedplate.node.health.probes import Probe
+from bedplate.node.known import sorted_out
 from bedplate.rollout.windows import Window
 
 DEFAULTS = "usr/share/bedplate/agent.toml"
 CREDENTIAL = "bedplate.agent"
 ROOT_CREDENTIAL = "bedplate.release-root"
 ROOT = "usr/share/bedplate/root.json"
+MOST_SECONDS = 3600
+"""The longest that a version may take: the unit of the gate counts on it."""
 
 
 class _Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,36 +64,80 @@ class Health(_Setting, frozen=True):
     seconds: int = 600
     probes: tuple[Probe, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds <= MOST_SECONDS:
+            raise ValueError(f"a version gets between 1 and {MOST_SECONDS} seconds, and this is {self.seconds}")
 
-class Settings(_Setting, frozen=True):
-    """Everything, resolved once."""
+
+class _Tables(_Setting, frozen=True):
+    """The whole of a file."""
 
     source: Source = Source()
     leave: Leave = Leave()
     health: Health = Health()
 
 
+class Settings(_Tables, frozen=True):
+    """Everything, resolved once. `unknown` are keys that were given and mean nothing to this version of the agent."""
+
+    unknown: tuple[str, ...] = ()
+
+
 def read_settings(root: Path, credentials: Path | None) -> Settings:
-    """The settings of the machine whose files begin at `root`. Raises `UserError` when one cannot be read."""
+    """The settings of the machine whose files begin at `root`. Raises `UserError` when one cannot be used.
+
+    Keys that are not known are passed over: a machine keeps its credential while its versions change.
+    """
     given = credentials / CREDENTIAL if credentials else None
-    texts = [path.read_bytes() for path in (root / DEFAULTS, given) if path and path.is_file()]
-    return resolve(*texts)
+    try:
+        texts = [path.read_bytes() for path in (root / DEFAULTS, given) if path and path.is_file()]
+    except OSError as problem:
+        raise _unusable(str(problem)) from problem
+    return _understand(*texts)
+
+
+def read_or_default(root: Path, credentials: Path | None) -> tuple[Settings, str]:
+    """The same for what has to go on in any case: the defaults and why, where the settings cannot be used."""
+    try:
+        return read_settings(root, credentials), ""
+    except UserError as problem:
+        return Settings(), " ".join(problem.details.split())
 
 
 def resolve(*texts: bytes) -> Settings:
-    """The settings of several texts (TOML 1.0), later ones before earlier ones, key by key of each table."""
-    merged: dict[str, dict[str, object]] = {}
+    """The settings of several texts (TOML 1.0), later ones before earlier ones, key by key of each table.
+
+    Raises `UserError` for a key that is not known as well: whoever is writing them learns of a slip.
+    """
+    settings = _understand(*texts)
+    if settings.unknown:
+        raise _unusable(f"There is no {' and no '.join(settings.unknown)}.")
+    return settings
+
+
+def _understand(*texts: bytes) -> Settings:
     try:
+        merged: dict[str, object] = {}
         for text in texts:
             for name, table in tomllib.loads(text.decode()).items():
-                merged[name] = {**merged.get(name, {}), **table}
-        return msgspec.convert(merged, Settings)
+                merged[name] = _over(merged.get(name), table)
+        known, unknown = sorted_out(merged, type_info(_Tables))
+        tables = msgspec.convert(known, _Tables)
     except (ValueError, TypeError) as problem:
-        raise UserError(
-            "The settings of the agent cannot be used.",
-            details=str(problem),
-            resolution=f"Correct the credential {CREDENTIAL}; docs/reference/agent-settings.md has every key.",
-        ) from problem
+        raise _unusable(str(problem)) from problem
+    return Settings(source=tables.source, leave=tables.leave, health=tables.health, unknown=unknown)
+
+
+def _over(before: object, table: object) -> object:
+    return {**before, **table} if isinstance(before, dict) and isinstance(table, dict) else table
+
+
+def _unusable(details: str) -> UserError:
+    return UserError(
+        "The settings of the agent cannot be used.",
+        details=details,
+        resolution=f"Correct the credential {CREDENTIAL}; docs/reference/agent-settings.md has every key.",
+    )
 
 
 def release_root(root: Path, credentials: Path | None) -> bytes:

@@ -8,8 +8,10 @@ import msgspec
 import pytest
 
 from bedplate.image.stage import enable_units
-from bedplate.image.usr import Data, InitrdRules, Modules, UsrRules
+from bedplate.image.usr import Data, InitrdRules, Modules, UsrRules, parse_rules
 from bedplate.model.errors import UserError
+from bedplate.node.health.gate import STAYS
+from bedplate.node.settings import MOST_SECONDS
 
 RECIPE = Path(__file__).parents[3] / "os"
 RULES = UsrRules(
@@ -100,3 +102,34 @@ def test_an_ordering_line_without_a_reason_is_seen() -> None:
 )
 def test_nothing_that_brings_programs_starts_where_writable_places_could_run_them(unit: str, line: str) -> None:
     assert line in (RECIPE / "usr/lib/systemd/system" / unit).read_text().splitlines()
+
+
+def lines(unit: str) -> list[str]:
+    return (RECIPE / "usr/lib/systemd/system" / unit).read_text().splitlines()
+
+
+def test_a_boot_whose_gate_gives_no_verdict_ends_in_another_while_the_loader_counts_it() -> None:
+    """However the gate ends; systemd-boot makes that variable for a boot that it counts, and for no other."""
+    variable = "/sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+    assert "OnFailure=bedplate-give-up.service" in lines("bedplate-health.service")
+    assert {f"ConditionPathExists={variable}", "SuccessAction=reboot", "FailureAction=reboot"} <= set(
+        lines("bedplate-give-up.service")
+    )
+
+
+def test_what_shows_that_a_boot_is_counted_is_on_the_node() -> None:
+    assert "kernel/fs/efivarfs/*" in parse_rules((RECIPE / "usr.toml").read_bytes()).modules.keep
+
+
+def test_the_gate_can_keep_its_boot_from_being_ended() -> None:
+    folder, name = STAYS.rsplit("/", 1)
+    assert f"ConditionPathExists=!/{folder}/{name}" in lines("bedplate-give-up.service")
+    assert {f"RuntimeDirectory={folder.removeprefix('run/')}", "RuntimeDirectoryPreserve=yes"} <= set(
+        lines("bedplate-health.service")
+    )
+
+
+def test_a_gate_that_hangs_is_ended_later_than_one_that_waits_for_the_longest_time_there_is() -> None:
+    (limit,) = (line for line in lines("bedplate-health.service") if line.startswith("JobTimeoutSec="))
+    minutes = int(limit.removeprefix("JobTimeoutSec=").removesuffix("min"))
+    assert minutes * 60 >= MOST_SECONDS + 30 * 60  # until the gate runs, and to look through the other slot

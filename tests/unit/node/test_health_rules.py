@@ -36,7 +36,7 @@ def test_a_healthy_node_has_a_good_finding_for_everything() -> None:
     findings = judge(HEALTHY)
     assert not fatal(findings)
     assert [each.about for each in findings] == [
-        *("units", "disk", "memory", "containerd", "kubelet", "node", "probe web")
+        *("units", "disk", "memory", "containerd", "kubelet", "node", "settings", "probe web")
     ]
 
 
@@ -55,6 +55,7 @@ def test_a_healthy_node_has_a_good_finding_for_everything() -> None:
             "disk: 100 MiB free on the state partition, less than 256 MiB",
         ),
         (replace(HEALTHY, memory_free=10 << 20), "memory: 10 MiB available, less than 64 MiB"),
+        (replace(HEALTHY, unsettled="no"), "settings: they cannot be used, so no probe was asked: no"),
         (replace(HEALTHY, containerd_answers=False), "containerd: does not answer"),
         (member(kubelet=Answer(Reach.REFUSED)), "kubelet: /healthz: refused"),
         (member(kubelet=Answer(Reach.ANSWERED, 500, b"[-]pleg\n")), "kubelet: /healthz: 500 [-]pleg"),

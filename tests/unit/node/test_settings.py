@@ -8,7 +8,7 @@ import pytest
 
 from bedplate.model.errors import UserError
 from bedplate.node.health.probes import FileProbe, HttpProbe, TcpProbe, UnitProbe
-from bedplate.node.settings import CREDENTIAL, DEFAULTS, Settings, read_settings, release_root, resolve
+from bedplate.node.settings import CREDENTIAL, DEFAULTS, Settings, read_or_default, read_settings, release_root, resolve
 from bedplate.rollout.windows import Day
 
 DEFAULT_FILE = Path(__file__).parents[3] / "os/usr/share/bedplate/agent.toml"
@@ -57,9 +57,104 @@ def test_every_kind_of_probe_and_window_is_read() -> None:
     assert settings.leave.windows[0].days == (Day.SAT, Day.SUN)
 
 
+UNKNOWN = b"""
+sauce = 3
+unknown = []
+[source]
+mirors = ["https://a"]
+rate = 5
+[leave]
+windows = [{start = 02:00:00, minutes = 90, except = ["2026-12-24"]}]
+[[health.probes]]
+kind = "file"
+name = "mark"
+path = "/var/lib/mark"
+retries = 3
+[later.table]
+"""
+WRONG = [
+    b"[source",
+    b"\xff",
+    b"source = 3",
+    b'[health]\nseconds = "a"',
+    b"[health]\nseconds = 0",
+    b"[health]\nseconds = 3601",
+    b"health.probes = 3",
+    b'health.probes = [{kind = "later", name = "a"}]',
+    b'health.probes = [{name = "a", path = "/"}]',
+]
+
+
+def given(folder: Path, text: bytes) -> Path:
+    """A machine's folder of credentials with these settings."""
+    (folder / CREDENTIAL).write_bytes(text)
+    return folder
+
+
+def test_a_key_that_this_version_does_not_know_is_named_and_the_others_hold(tmp_path: Path) -> None:
+    settings = read_settings(tmp_path, given(tmp_path, UNKNOWN))
+    places = ("sauce", "unknown", "source.mirors", "leave.windows[0].except", "health.probes[0].retries", "later")
+    assert settings.unknown == places
+    assert (settings.source.rate, settings.source.mirrors) == (5, ())
+    assert settings.leave.windows[0].minutes == 90
+    assert settings.health.probes == (FileProbe(name="mark", path="/var/lib/mark"),)
+
+
+def test_settings_without_a_slip_have_no_unknown_keys(tmp_path: Path) -> None:
+    assert read_settings(tmp_path, given(tmp_path, b"source.rate = 5")).unknown == ()
+
+
+@pytest.mark.parametrize("text", [b"[source]\nmirors = []", b"[sauce]", b"unknown = []"])
+def test_whoever_writes_settings_is_told_of_a_slip(text: bytes) -> None:
+    with pytest.raises(UserError, match="settings of the agent cannot be used") as caught:
+        resolve(text)
+    assert caught.value.details.startswith("There is no ")
+
+
 @pytest.mark.parametrize(
-    "text", [b"[source]\nmirors = []", b"[sauce]", b"[source", b"\xff", b"source = 3", b'[health]\nseconds = "a"']
+    "probe",
+    [
+        'kind = "http", url = "127.0.0.1:8080/healthz"',
+        'kind = "http", url = "ftp://127.0.0.1/"',
+        'kind = "http", url = "http:///healthz"',
+        'kind = "http", url = "http://127.0.0.1:99999/"',
+        'kind = "http", url = "http://127.0.0.1:0/"',
+        'kind = "http", url = "http://127.0.0.1:port/"',
+        'kind = "http", url = "http://["',
+        'kind = "http", url = "http://127.0.0.1/a b"',
+        'kind = "http", url = "http://127.0.0.1/\\r\\nHost: other"',
+        'kind = "tcp", host = "", port = 80',
+        'kind = "tcp", host = "a b", port = 80',
+        'kind = "tcp", host = "a\\u0000", port = 80',
+        'kind = "tcp", host = "127.0.0.1", port = 0',
+        'kind = "tcp", host = "127.0.0.1", port = 65536',
+    ],
 )
+def test_an_address_that_no_probe_could_ask_is_refused_when_settings_are_read(probe: str) -> None:
+    with pytest.raises(UserError, match="settings of the agent cannot be used") as caught:
+        resolve(f'health.probes = [{{name = "web", {probe}}}]'.encode())
+    assert "health.probes[0]" in caught.value.details
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:8080/", "https://example.org", "http://a/b?c=d", "http://a:65535"])
+def test_an_address_that_a_probe_can_ask_is_taken(url: str) -> None:
+    text = f'health.probes = [{{kind = "http", name = "web", url = "{url}"}}]'
+    assert resolve(text.encode()).health.probes == (HttpProbe(name="web", url=url),)
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_has_to_go_on_without_settings_gets_the_defaults_and_why(tmp_path: Path, text: bytes) -> None:
+    settings, problem = read_or_default(tmp_path, given(tmp_path, text))
+    assert settings == Settings()
+    assert problem
+
+
+def test_a_file_of_settings_that_cannot_be_read_is_no_reason_to_stop_either(tmp_path: Path) -> None:
+    (tmp_path / CREDENTIAL).symlink_to("/proc/self/mem")
+    assert "Input/output error" in read_or_default(tmp_path, tmp_path)[1]
+
+
+@pytest.mark.parametrize("text", WRONG)
 def test_what_cannot_be_used_is_refused_and_says_where_it_comes_from(text: bytes) -> None:
     with pytest.raises(UserError, match="settings of the agent cannot be used") as caught:
         resolve(text)

@@ -35,7 +35,7 @@ class Facts:
     """Everything at one instant; sizes are bytes.
 
     `asked` is whether PID 1 could be asked for its units. `membership` is None on a machine that belongs to no
-    cluster.
+    cluster. `unsettled` is why the machine's settings cannot be used, empty when they can.
     """
 
     asked: bool
@@ -46,3 +46,4 @@ class Facts:
     containerd_answers: bool
     membership: Membership | None
     probed: tuple[Probed, ...] = ()
+    unsettled: str = ""

@@ -11,15 +11,17 @@ import msgspec
 from bedplate.host.clock import Clock
 from bedplate.host.files import write_atomically
 from bedplate.host.run import Runner
-from bedplate.model.errors import MachineError
+from bedplate.model.errors import BedplateError, MachineError, OurError, UserError
 from bedplate.model.verdicts import Finding, Severity, as_lines, fatal
 from bedplate.node.boot import boot_id, running_version
 from bedplate.node.health.facts import Facts
 from bedplate.node.health.rules import judge
 from bedplate.node.health.verdict import FAILED, RECORD, Verdict
-from bedplate.node.slots.slots import Slots
+from bedplate.node.slots.slots import TRIES, Slots
 
 EVERY_SECONDS = 5.0
+STAYS = "run/bedplate/health/stays"
+"""Where it is there, a boot without a good verdict is not ended: nothing better would come after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,20 @@ class Gate:
     seconds: float
     root: Path = Path("/")
 
+    def run(self) -> int:
+        """Judge this boot; the exit code is 0 for a version that works.
+
+        With any other the unit fails, also without a word from here, and bedplate-give-up.service starts the machine
+        again where the loader counts its tries. STAYS keeps it from that.
+        """
+        self._stay_unless_tried()
+        return self.conclude(self.judge())
+
     def judge(self) -> Verdict:
         """Wait until nothing is wrong, or the time is over. What is missing is said once, and again when it changes."""
         started, said = self.clock.monotonic(), ""
         while True:
-            findings = judge(self.gather())
+            findings = self._findings()
             passed = self.clock.monotonic() - started
             if not fatal(findings):
                 return self._verdict(findings, passed, good=True)
@@ -56,7 +67,7 @@ class Gate:
 
         The reason lies in /var before the reboot, so that the other version can tell it. Remaining tries are for
         boots that come to no verdict, those that hang or panic, and for an ESP on which the other cannot be chosen.
-        The result is the exit code. Raises `MachineError` when a good verdict cannot be written: it counts for nothing.
+        Raises `MachineError` when a good verdict cannot be written: it counts for nothing.
         """
         if verdict.passed:
             write_atomically(self.root / RECORD, msgspec.json.encode(verdict))
@@ -64,28 +75,67 @@ class Gate:
             return 0
         self.say(f"{verdict.version} is not healthy. " + " ".join(verdict.findings))
         self._keep(verdict)
-        entries = self.slots.entries()
-        on_trial = any(each.root_hash == self.slots.root_hash and not each.is_proven for each in entries)
-        others = [each.version for each in entries if each.root_hash != self.slots.root_hash]
-        if on_trial and others:
-            self.say(f"Going back to {others[0]}.")
-            self._choose_other()
-            self.runner.run(["systemctl", "reboot"], seconds=60)
+        try:
+            self._go_back()
+        except UserError as problem:
+            self._stay(f"It stays, for want of a better one. {problem}")
+        except BedplateError as problem:
+            self.say(f"It cannot go back by itself: systemd starts the machine again while there are tries. {problem}")
         return 1
 
+    def _stay_unless_tried(self) -> None:
+        """A boot that is none of a new version's TRIES had better stay, whatever becomes of the gate.
+
+        The loader starts a version without tries where it has no other, and would do so again.
+        """
+        try:
+            own = [each for each in self.slots.entries() if each.root_hash == self.slots.root_hash]
+        except Exception as problem:  # noqa: BLE001 — to judge goes first, and the unit knows by itself
+            self.say(f"It cannot be told whether this boot is counted. {problem}")
+            return
+        if not any(each.left is not None and each.left + each.done == TRIES for each in own):
+            self._stay()
+
+    def _stay(self, why: str = "") -> None:
+        if why:
+            self.say(why)
+        self._write(STAYS, b"", "So it may start again.")
+
+    def _findings(self) -> tuple[Finding, ...]:
+        try:
+            return judge(self.gather())
+        except Exception as problem:  # noqa: BLE001 — what nobody foresaw is as good a reason not to count it as healthy
+            words = " ".join(f"{type(problem).__name__}: {problem}".split())
+            return (Finding(Severity.ERROR, "health", f"cannot be asked for: {words}"),)
+
     def _keep(self, verdict: Verdict) -> None:
-        """A disk that is full or broken may be just what is wrong, so it is no reason to stay."""
         for name in (RECORD, FAILED):
-            try:
-                write_atomically(self.root / name, msgspec.json.encode(verdict))
-            except (MachineError, OSError) as problem:
-                self.say(f"The verdict cannot be kept. {problem}")
+            self._write(name, msgspec.json.encode(verdict), "The verdict cannot be kept.")
+
+    def _write(self, name: str, text: bytes, otherwise: str) -> None:
+        """A disk that is full or broken may be just what is wrong, so it is no reason to stop."""
+        try:
+            write_atomically(self.root / name, text)
+        except (MachineError, OSError) as problem:
+            self.say(f"{otherwise} {problem}")
+
+    def _go_back(self) -> None:
+        """Raises `UserError` when nothing better is there, any other error where it cannot be gone back to."""
+        entries = self.slots.entries()
+        if not any(each.root_hash == self.slots.root_hash and not each.is_proven for each in entries):
+            return
+        others = [each.version for each in entries if each.root_hash != self.slots.root_hash]
+        if not others:
+            raise UserError("There is no other version to go back to.")
+        self.say(f"Going back to {others[0]}.")
+        self._choose_other()
+        self.runner.run(["systemctl", "reboot"], seconds=60)
 
     def _choose_other(self) -> None:
         """`UserError` ends it here: what could be gone back to is not whole. Otherwise the loader counts the boot."""
         try:
             self.slots.choose_other()
-        except MachineError as problem:
+        except (MachineError, OurError) as problem:
             self.say(f"The boot loader has to give it up by itself, after its tries. {problem}")
 
     def _verdict(self, findings: tuple[Finding, ...], seconds: float, *, good: bool) -> Verdict:

@@ -24,13 +24,17 @@ STATE = "var/lib/bedplate"
 
 @dataclass(frozen=True, slots=True)
 class Doctor:
-    """The doors to the node whose health is asked for; `probes` are its user's own checks."""
+    """The doors to the node whose health is asked for; `probes` are its user's own checks.
+
+    `unsettled` is why its settings, and so those checks, cannot be used.
+    """
 
     node: OwnNode
     peers: Peers
     runner: Runner
     machine: Machine
     probes: Sequence[Probe] = ()
+    unsettled: str = ""
     root: Path = Path("/")
 
     def gather(self) -> Facts:
@@ -45,6 +49,7 @@ class Doctor:
             containerd_answers=self.peers.speaks_http2(self.root / CONTAINERD),
             membership=self._membership() if self.node.belongs() else None,
             probed=tuple(Probed(probe.name, self._problem(probe)) for probe in self.probes),
+            unsettled=self.unsettled,
         )
 
     def _membership(self) -> Membership:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from bedplate.model.network import address_of, require_port
+
 
 class _Probe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     """`name` is what findings call it."""
@@ -17,12 +19,20 @@ class HttpProbe(_Probe, frozen=True, tag="http"):
     url: str
     status: int = 200
 
+    def __post_init__(self) -> None:
+        address_of(self.url)
+
 
 class TcpProbe(_Probe, frozen=True, tag="tcp"):
     """Holds while a connection to `host` at `port` can be opened."""
 
     host: str
     port: int
+
+    def __post_init__(self) -> None:
+        if not self.host or any(each.isspace() or not each.isprintable() for each in self.host):
+            raise ValueError(f"{self.host!r} is no name of a host and no address")
+        require_port(self.port)
 
 
 class UnitProbe(_Probe, frozen=True, tag="unit"):

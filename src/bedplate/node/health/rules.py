@@ -14,7 +14,8 @@ OK = 200
 
 def judge(facts: Facts) -> tuple[Finding, ...]:
     """All that was checked, always in the same order; an error means that the version does not work."""
-    return (*units(facts), disk(facts), memory(facts), containerd(facts), *membership(facts.membership), *probes(facts))
+    members = membership(facts.membership)
+    return (*units(facts), disk(facts), memory(facts), containerd(facts), *members, settings(facts), *probes(facts))
 
 
 def units(facts: Facts) -> tuple[Finding, ...]:
@@ -70,6 +71,13 @@ def node(member: Membership) -> Finding:
     if not member.told:
         return _bad("node", "has not told the API server of this boot")
     return _bad("node", f"not Ready{_words(member.message)}")
+
+
+def settings(facts: Facts) -> Finding:
+    """An agent that cannot use them does not run: a version on which it does not could never be left by an update."""
+    if facts.unsettled:
+        return _bad("settings", f"they cannot be used, so no probe was asked: {facts.unsettled}")
+    return _good("settings", "can be used")
 
 
 def probes(facts: Facts) -> tuple[Finding, ...]:
