@@ -105,7 +105,8 @@ class UpdateLab:
     def memory_taken(self, mebibytes: int) -> Iterator[None]:
         """A block in which a pod on the node holds so much memory, until the node is started again."""
         words = ("stress", f"--mem-total={mebibytes}Mi", "--mem-alloc-size=4Mi")
-        self.home.kubectl("apply", "-f", "-", stdin=msgspec.json.encode(pod(NODE, self._agnhost, words)))
+        holder = pod(NODE, f"bedplate.local/agnhost:{self.cluster.order.kubernetes}", words)
+        self.home.kubectl("apply", "-f", "-", stdin=msgspec.json.encode(holder))
         self.wait(lambda: "" if "Allocated" in self._pod_says() else "the pod has not taken its memory")
         try:
             yield
@@ -172,13 +173,9 @@ class UpdateLab:
 
     def _timestamp(self) -> int:
         """The number of the timestamp that the node has."""
-        prober = Prober(self.home.admin, self._agnhost)
+        prober = Prober(self.home.admin, f"bedplate.local/agnhost:{self.cluster.order.kubernetes}")
         said = prober.ask(NODE, "mounttest", f"--file_content={METADATA.format('timestamp.json')}")
         return int(json.loads(said[said.index("{") : said.rindex("}") + 1])["signed"]["version"])
-
-    @property
-    def _agnhost(self) -> str:
-        return f"bedplate.local/agnhost:{self.cluster.order.kubernetes}"
 
     def _pod_says(self) -> str:
         phase = self.home.kubectl("get", "pod", POD, "-o=jsonpath={.status.phase}")
