@@ -17,6 +17,9 @@ SICK = {
     "usr/lib/systemd/system/sick.service": "[Service]\nType=oneshot\nExecStart=systemctl no-such-word\n",
     "usr/lib/systemd/system/multi-user.target.wants/sick.service": "-> ../sick.service",
 }
+HELD_MIB, PLENTY_MB = 700, 3072
+"""What pods take of a machine that has 2048, and what a machine has on which a kernel can be packed again."""
+SMALL_BYTES = 1 << 20
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,36 @@ def test_a_node_becomes_the_next_version_by_deltas(lab: UpdateLab) -> None:
     assert [line.split(": ", 1)[1].split()[0] for line in lab.ways(version).splitlines()] == ["delta", "delta"]
 
 
+def test_a_kernel_is_not_packed_again_while_pods_need_the_memory(lab: UpdateLab) -> None:
+    before = lab.runs()
+    version = lab.repository.publish(lab.image(4), Against(before, lab.image(2), kernel=True))
+    with lab.memory_taken(HELD_MIB):
+        lab.update(version)
+    assert lab.runs() == version
+    passed_over = r"uki\.from-\S+ is passed over: it takes \d+ MiB, 512 MiB have to stay free, and \d+ MiB are; full"
+    assert re.search(passed_over, lab.ways(version))
+
+
+def test_going_back_by_hand_lasts_over_a_reboot(lab: UpdateLab) -> None:
+    before, left = lab.image(2).manifest.version, lab.runs()
+    lab.home.bedplate("node", "rollback", NODE)
+    assert lab.runs() == before
+    lab.restart()
+    lab.wait_for_check()
+    assert lab.runs() == before
+    assert lab.failure(left)["reason"] == "left by hand"
+
+
+def test_a_kernel_is_packed_again_apart_where_there_is_memory_and_boots(lab: UpdateLab) -> None:
+    version = lab.image(4).manifest.version
+    lab.refit(memory_mb=PLENTY_MB)
+    lab.update(version)
+    assert lab.runs() == version
+    made = re.search(r"UKI is installed with its tries: delta payload of (\d+) bytes, made apart", lab.ways(version))
+    assert made is not None, lab.ways(version)
+    assert int(made[1]) < SMALL_BYTES
+
+
 def test_a_version_that_is_not_healthy_is_left_with_its_reason_and_stays_left(lab: UpdateLab) -> None:
     before = lab.runs()
     sick = lab.publish(5, SICK)
@@ -54,15 +87,3 @@ def test_a_version_that_is_not_healthy_is_left_with_its_reason_and_stays_left(la
     assert lab.runs() == before
     assert lab.status()["state"] == "RolledBack"
     assert "not tried again unless told" in str(lab.status()["node_says"])
-
-
-def test_going_back_by_hand_lasts_over_a_reboot(lab: UpdateLab) -> None:
-    before, left = lab.runs(), lab.image(1).manifest.version
-    lab.update(left)
-    assert lab.runs() == left
-    lab.home.bedplate("node", "rollback", NODE)
-    assert lab.runs() == before
-    lab.restart()
-    lab.wait_for_check()
-    assert lab.runs() == before
-    assert lab.failure(left)["reason"] == "left by hand"

@@ -1,7 +1,8 @@
-"""The monitor client against a real QEMU that has no machine in it."""
+"""The monitor client against a real QEMU that has no machine in it, or one that has not been started."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,21 +16,32 @@ from bedplate.model.errors import MachineError
 pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86 is not installed")
 
 
+NO_MACHINE = ("-machine", "none")
+WITH_USB = ("-machine", "q35", "-S", "-device", "qemu-xhci,id=usb")
+
+
 @pytest.fixture
 def socket(tmp_path: Path) -> Iterator[Path]:
-    argv = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-machine", "none"]
-    children = SystemChildren()
+    with qemu(tmp_path, NO_MACHINE) as opened:
+        yield opened
+
+
+@contextmanager
+def qemu(tmp_path: Path, machine: Sequence[str]) -> Iterator[Path]:
+    argv = ["qemu-system-x86_64", "-nodefaults", "-display", "none", *machine]
     argv += ["-qmp", "unix:qmp.sock,server=on,wait=off"]
+    children = SystemChildren()
     number = children.start(argv, cwd=tmp_path, env={}, log=tmp_path / "qemu.log")
     clock = SystemClock()
-    # The socket is there a moment before anybody listens on it.
-    await_monitor(
-        Monitor, tmp_path / "qmp.sock", runs=lambda: not children.reap(), log=tmp_path / "qemu.log", clock=clock
-    )
-    yield tmp_path / "qmp.sock"
-    children.kill(number)
-    while not children.reap():
-        clock.sleep(0.01)
+    socket, log = tmp_path / "qmp.sock", tmp_path / "qemu.log"
+    try:
+        # The socket is there a moment before anybody listens on it.
+        await_monitor(Monitor, socket, runs=lambda: not children.reap(), log=log, clock=clock)
+        yield socket
+    finally:
+        children.kill(number)
+        while not children.reap():
+            clock.sleep(0.01)
 
 
 def ask_for_ever(monitor: Monitor) -> None:
@@ -62,6 +74,23 @@ def test_a_background_job_that_fails_is_an_error(socket: Path) -> None:
         for _ in range(2):  # the failed job is dismissed, so its name is free again
             with pytest.raises(MachineError, match="snapshot-save failed"):
                 monitor.save("ready", ("disk",))
+
+
+def test_a_stick_can_be_plugged_in_again_after_it_was_pulled_out(tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    stick.write_bytes(bytes(1 << 20))
+    with qemu(tmp_path, WITH_USB) as opened, Monitor(opened) as monitor:
+        for _ in range(2):
+            monitor.plug_in(stick)
+            assert "stick" in str(monitor.execute("query-block"))
+            monitor.pull_out()
+            assert "stick" not in str(monitor.execute("query-block"))
+
+
+def test_a_machine_without_a_controller_takes_no_stick(socket: Path, tmp_path: Path) -> None:
+    (tmp_path / "stick").write_bytes(bytes(1 << 20))
+    with Monitor(socket) as monitor, pytest.raises(MachineError, match="refused device_add"):
+        monitor.plug_in(tmp_path / "stick")
 
 
 def test_nobody_listening_is_an_error(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from bedplate.host.serve import serving
 from bedplate.local.kubeconfig import bootstrap_kubeconfig
 from bedplate.model.network import Answer, Reach
 from bedplate.node.settings import read_settings
-from bedplate.node.update.agent import Agent
+from bedplate.node.update.agent import LOOK_SECONDS, Agent
 from bedplate.node.update.main import World, make_agent
 from bedplate.node.update.record import FOLDER
 from bedplate.node.update.states import State
@@ -29,6 +29,7 @@ from bedplate.testing.network import FakePeers
 from bedplate.testing.node_folder import DISK, FileDisks, FolderNode
 from bedplate.testing.runner import FakeRunner, completed
 from bedplate.testing.slots import Version, make_version
+from bedplate.testing.stick import flip_byte
 from bedplate.wire.desired import STATUS, Status
 from bedplate.wire.release import PartName
 
@@ -58,7 +59,7 @@ class Node:
         for _ in range(rounds):
             self.agent = self.agent or self._start()
             seconds = self.agent.round()
-            self.clock.sleep(seconds)
+            self.agent.rest(seconds)
             if self.reboots:
                 self.agent, self.reboots = None, False
                 self.files.boot()
@@ -174,6 +175,28 @@ def test_a_stick_that_is_pulled_out_half_way_is_waited_for(offline: Node, foundr
     assert offline.files.memory.state is State.WRITING
     assert offline.status.doing.startswith("No mirror is named, and no bundle is there.")
     offline.plug_in(stick)
+    offline.go_on()
+    assert offline.status.version == NEXT.name
+
+
+def test_a_sound_stick_is_taken_soon_however_often_the_one_before_failed(offline: Node, foundry: Foundry) -> None:
+    offline.go_on()
+    foundry.publish(NEXT)
+    sound = bundle_of(foundry, NEXT)
+    altered = foundry.folder / "altered.zip"
+    altered.write_bytes(sound.read_bytes())
+    flip_byte(altered, "usr.zst")
+    offline.plug_in(stick_with(bundle_zip=altered.read_bytes()))
+    for _ in range(10):
+        offline.go_on()
+    assert "Bad CRC-32" in offline.status.doing
+    offline.pull_out()
+    assert offline.agent is not None
+    seconds = offline.agent.round()
+    before = offline.clock.monotonic()
+    offline.plug_in(stick_with(bundle_zip=sound.read_bytes()))
+    offline.agent.rest(seconds)
+    assert offline.clock.monotonic() - before <= LOOK_SECONDS < seconds
     offline.go_on()
     assert offline.status.version == NEXT.name
 

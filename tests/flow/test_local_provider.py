@@ -175,6 +175,25 @@ def test_power_off_and_on_keep_the_disk(provider: LocalProvider, image: Path, ce
     assert list(cell.specs) == ["machine-system-1"]
 
 
+def test_a_machine_that_is_refitted_is_another_from_its_next_start_on(
+    provider: LocalProvider, image: Path, cell: FakeCell
+) -> None:
+    provider.create(order(image))
+    provider.power("system-1", Power.OFF)
+    provider.refit("system-1", memory_mb=3072, usb=True)
+    provider.refit("system-1")
+    provider.power("system-1", Power.ON)
+    line = " ".join(cell.specs["machine-system-1"].argv)
+    assert "-m 3072" in line
+    assert "qemu-xhci" in line
+
+
+def test_a_machine_that_runs_is_not_refitted(provider: LocalProvider, image: Path) -> None:
+    provider.create(order(image))
+    with pytest.raises(UserError, match="Machine system-1 runs"):
+        provider.refit("system-1", memory_mb=3072)
+
+
 def test_switching_on_a_machine_that_runs_changes_nothing(provider: LocalProvider, image: Path, cell: FakeCell) -> None:
     provider.create(order(image))
     before = dict(cell.specs)

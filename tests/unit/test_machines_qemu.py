@@ -1,5 +1,6 @@
 """The command line of a machine, and how its accelerator is chosen."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ FIRMWARE = Firmware(Path("/ovmf/code.fd"), Path("/ovmf/vars.fd"))
 RESOURCES = Resources("worker-1", "tap1", "52:54:00:75:00:0b", 2048, 2, ("system.hostname",))
 
 
-def line(accelerator: Accelerator = Accelerator.TCG, snapshot: str = "") -> str:
-    return " ".join(argv(RESOURCES, FIRMWARE, accelerator, snapshot=snapshot))
+def line(accelerator: Accelerator = Accelerator.TCG, snapshot: str = "", resources: Resources = RESOURCES) -> str:
+    return " ".join(argv(resources, FIRMWARE, accelerator, snapshot=snapshot))
 
 
 def test_only_firmware_in_management_mode_may_write_variables() -> None:
@@ -60,6 +61,11 @@ def test_the_accelerator_decides_the_processor() -> None:
 def test_a_machine_can_start_from_a_saved_state() -> None:
     assert line(snapshot="ready").endswith("-loadvm ready")
     assert "-loadvm" not in line()
+
+
+def test_only_a_machine_that_is_to_have_one_gets_a_usb_controller() -> None:
+    assert "-device qemu-xhci,id=usb" in line(resources=replace(RESOURCES, usb=True))
+    assert "usb" not in line()
 
 
 @pytest.mark.parametrize("name", ["", "a,b", "a=b", "a/b", "x" * 29])

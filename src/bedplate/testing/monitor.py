@@ -53,3 +53,9 @@ class FakeMonitor:
 
     def restore(self, tag: str, nodes: tuple[str, ...]) -> None:
         self._said.append((self._machine, f"restore {tag} {' '.join(nodes)}"))
+
+    def plug_in(self, stick: Path) -> None:
+        self._said.append((self._machine, f"plug in {stick}"))
+
+    def pull_out(self) -> None:
+        self._said.append((self._machine, "pull out"))

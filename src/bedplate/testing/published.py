@@ -95,6 +95,10 @@ class LabRepository:
     def promote(self, version: str) -> None:
         self._change("promote", version, CHANNEL)
 
+    def bundle(self, file: Path) -> None:
+        """Write what the channel points to into one file."""
+        self._change("bundle", CHANNEL, "--days=60", f"--file={file}")
+
     def refresh(self) -> None:
         """Sign a new timestamp."""
         self._change("refresh")

@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bedplate.cli.components import CHECKOUT
 from bedplate.host.clock import SystemClock, wait_until
 from bedplate.host.run import SystemRunner
@@ -18,7 +20,8 @@ from bedplate.image.build import Image
 from bedplate.image.manifest import read_manifest
 from bedplate.local.cluster import Cluster, open_cluster
 from bedplate.local.pools.reconcile import provider
-from bedplate.local.probe import Prober
+from bedplate.local.probe import NAME as POD
+from bedplate.local.probe import Prober, pod
 from bedplate.model.machines import Power
 from bedplate.model.versions import ImageVersion
 from bedplate.testing.home import Home, free_port, home_with_our_keys
@@ -28,13 +31,15 @@ from bedplate.testing.vm.processes import kill_in
 NODE = "system-1"
 CHECK_SECONDS = 20
 SETTINGS = f"""
+[health]
+seconds = 240
+
 [source]
 check_seconds = {CHECK_SECONDS}
 jitter_seconds = 0
-
-[health]
-seconds = 240
 """
+NO_MIRROR = 'mirrors = ["http://10.75.0.1:9"]\n'
+"""Added to the settings: nobody listens there."""
 LIMIT = 300.0
 METADATA = "/host/var/lib/bedplate/tuf/{}"
 
@@ -78,6 +83,35 @@ class UpdateLab:
 
     def switch_on(self) -> None:
         provider(self.cluster, SystemRunner()).power(NODE, Power.ON)
+
+    def refit(self, *, memory_mb: int | None = None, usb: bool | None = None) -> None:
+        """Switch the machine off, change what it is made of, and switch it on, until the node is Ready."""
+        boot, machines = self.boot_id(), provider(self.cluster, SystemRunner())
+        machines.power(NODE, Power.OFF)
+        machines.refit(NODE, memory_mb=memory_mb, usb=usb)
+        machines.power(NODE, Power.ON)
+        self.wait_for_next_boot(after=boot)
+        self.runs()
+
+    def plug_in(self, stick: Path) -> None:
+        with provider(self.cluster, SystemRunner()).monitor(NODE) as monitor:
+            monitor.plug_in(stick)
+
+    def pull_out(self) -> None:
+        with provider(self.cluster, SystemRunner()).monitor(NODE) as monitor:
+            monitor.pull_out()
+
+    @contextmanager
+    def memory_taken(self, mebibytes: int) -> Iterator[None]:
+        """A block in which a pod on the node holds so much memory, until the node is started again."""
+        words = ("stress", f"--mem-total={mebibytes}Mi", "--mem-alloc-size=4Mi")
+        holder = pod(NODE, f"bedplate.local/agnhost:{self.cluster.order.kubernetes}", words)
+        self.home.kubectl("apply", "-f", "-", stdin=msgspec.json.encode(holder))
+        self.wait(lambda: "" if "Allocated" in self._pod_says() else "the pod has not taken its memory")
+        try:
+            yield
+        finally:
+            self.home.kubectl("delete", "pod", POD, "--now")
 
     def boot_id(self) -> str:
         """Which boot the API server knows of: another one each time the machine starts."""
@@ -147,6 +181,10 @@ class UpdateLab:
         said = self.look("mounttest", f"--file_content={METADATA.format('timestamp.json')}")
         return int(json.loads(said[said.index("{") : said.rindex("}") + 1])["signed"]["version"])
 
+    def _pod_says(self) -> str:
+        phase = self.home.kubectl("get", "pod", POD, "-o=jsonpath={.status.phase}")
+        return "" if phase == "Pending" else self.home.kubectl("logs", POD)
+
     def _build(self, words: list[str]) -> str:
         return str(Path(json.loads(self.home.bedplate("image", "build", *words))["disk"]).parent)
 
@@ -171,11 +209,14 @@ def later(version: str, days: int) -> ImageVersion:
 
 
 @contextmanager
-def open_update_lab(state: Path) -> Iterator[UpdateLab]:
-    """A Ready node of the image of this checkout, in the state folder `state`; its version is in the repository."""
+def open_update_lab(state: Path, *, source: str = "") -> Iterator[UpdateLab]:
+    """A Ready node of the image of this checkout, in the state folder `state`; its version is in the repository.
+
+    `source` is added to the settings of where it takes releases from, in place of the repository's own server.
+    """
     home = home_with_our_keys(state)
     settings = state / "agent.toml"
-    settings.write_text(SETTINGS)
+    settings.write_text(SETTINGS + source)
     repository = LabRepository(home, state / "releases/repository")
     repository.begin()
     lab = UpdateLab(home, state, repository)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from bedplate.host.clock import Clock, SystemClock
 from bedplate.host.files import discard, folder_in_one_step, remove_leftovers, write_atomically
 from bedplate.host.run import Runner
@@ -102,6 +104,18 @@ class LocalProvider:
                 pass
         return self._machine(record, MachineState.RUNNING)
 
+    def refit(self, name: str, *, memory_mb: int | None = None, usb: bool | None = None) -> None:
+        """Change what a stopped machine is made of; its disk and its identity stay."""
+        record = self._find(name)
+        if _process(name) in self._running():
+            raise UserError(f"Machine {name} runs.", resolution="Switch it off first.")
+        refitted = msgspec.structs.replace(
+            record,
+            memory_mb=record.memory_mb if memory_mb is None else memory_mb,
+            usb=record.usb if usb is None else usb,
+        )
+        write_atomically(self.folder / name / records.RECORD, records.encode(refitted))
+
     def monitor(self, name: str) -> MachineMonitor:
         """A conversation with the running machine. Raises `MachineError` when it does not run."""
         return self.connect(self.folder / self._find(name).name / qemu.MONITOR)
@@ -178,6 +192,7 @@ class LocalProvider:
             memory_mb=record.memory_mb,
             cpus=record.cpus,
             credentials=record.credentials,
+            usb=record.usb,
         )
         return qemu.argv(resources, self.firmware, self.accelerator, snapshot=snapshot)
 

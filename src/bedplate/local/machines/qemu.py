@@ -21,6 +21,9 @@ It has to be the flash: the board takes it before any device is plugged in, and 
 the memory in the first writable node that was taken.
 """
 
+STICK, USB = "stick", "usb"
+"""The block node and the device of what is plugged in, and the controller that it is plugged into."""
+
 FW_CFG_PREFIX = "opt/io.systemd.credentials/"
 FW_CFG_NAME_LIMIT = 55
 PROGRAM = "qemu-system-x86_64"
@@ -44,7 +47,10 @@ class Firmware:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one machine is made of. `credentials` are names of files in its credentials folder."""
+    """What one machine is made of. `credentials` are names of files in its credentials folder.
+
+    With `usb` it has a USB 3 controller: not every machine, since each boot has to find it.
+    """
 
     name: str
     tap: str
@@ -52,6 +58,7 @@ class Resources:
     memory_mb: int
     cpus: int
     credentials: tuple[str, ...]
+    usb: bool = False
 
 
 def argv(resources: Resources, firmware: Firmware, accelerator: Accelerator, *, snapshot: str = "") -> tuple[str, ...]:
@@ -66,6 +73,7 @@ def argv(resources: Resources, firmware: Firmware, accelerator: Accelerator, *, 
         *_network(resources),
         # a system that hangs is reset, which is what this device does unless told otherwise
         *("-device", "i6300esb"),
+        *(("-device", f"qemu-xhci,id={USB}") if resources.usb else ()),
         *("-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng"),
         *("-chardev", f"file,id=console,path={CONSOLE},append=on", "-serial", "chardev:console"),
         *("-qmp", f"unix:{MONITOR},server=on,wait=off"),

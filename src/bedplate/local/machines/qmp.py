@@ -14,11 +14,13 @@ from typing import Protocol, Self
 
 from bedplate.host import sockets
 from bedplate.host.clock import Clock, SystemClock
+from bedplate.local.machines.qemu import STICK, USB
 from bedplate.model.errors import MachineError
 
 Arguments = Mapping[str, object]
 
 JOB_POLL_SECONDS = 0.05
+PULL_OUT_SECONDS = 10.0
 
 
 class MachineMonitor(Protocol):
@@ -44,6 +46,14 @@ class MachineMonitor(Protocol):
 
     def restore(self, tag: str, nodes: tuple[str, ...]) -> None:
         """Go back to what was kept under `tag`, and go on from there."""
+        ...
+
+    def plug_in(self, stick: Path) -> None:
+        """Plug a USB stick in that has the bytes of the file `stick`."""
+        ...
+
+    def pull_out(self) -> None:
+        """Pull it out, whatever is being read of it."""
         ...
 
 
@@ -104,6 +114,25 @@ class Monitor:
         self.execute("stop")
         self._job("snapshot-load", {"tag": tag, "vmstate": nodes[0], "devices": list(nodes)}, seconds)
         self.execute("cont")
+
+    def plug_in(self, stick: Path) -> None:
+        file = {"driver": "file", "filename": str(stick)}
+        self.execute("blockdev-add", {"node-name": STICK, "driver": "raw", "file": file})
+        self.execute("device_add", {"driver": "usb-storage", "id": STICK, "drive": STICK, "bus": f"{USB}.0"})
+
+    def pull_out(self) -> None:
+        self.execute("device_del", {"id": STICK})
+        end = self._clock.monotonic() + PULL_OUT_SECONDS
+        while self._holds_stick():
+            if self._clock.monotonic() >= end:
+                raise MachineError(f"The machine still holds the stick after {PULL_OUT_SECONDS} s.")
+            self._clock.sleep(JOB_POLL_SECONDS)
+        self.execute("blockdev-del", {"node-name": STICK})
+
+    def _holds_stick(self) -> bool:
+        """Whether a device still reads it: one that was deleted goes a moment later."""
+        drives = self.execute("query-block")
+        return isinstance(drives, list) and any(each.get("inserted", {}).get("node-name") == STICK for each in drives)
 
     def _job(self, command: str, arguments: Arguments, seconds: float) -> None:
         """Run a command that works in the background, and wait for it."""

@@ -22,6 +22,7 @@ class MachineRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory_mb: int
     cpus: int
     credentials: tuple[str, ...]
+    usb: bool = False
 
 
 def encode(record: MachineRecord) -> bytes:

@@ -81,7 +81,7 @@ class Agent:
         """Go on for ever."""
         self.start()
         while True:
-            self.clock.sleep(self.round())
+            self.rest(self.round())
 
     def round(self) -> float:
         """Take one step; the seconds until the next. There is one, whatever goes wrong: nothing else updates a node."""
@@ -99,6 +99,15 @@ class Agent:
         self.pause = FIRST_PAUSE
         waits = step.deed in (Deed.WAIT, Deed.REBOOT)
         return LOOK_SECONDS if waits else 0.0
+
+    def rest(self, seconds: float) -> None:
+        """Wait so long; where another bundle is brought meanwhile, no longer than until the next look."""
+        left = seconds
+        while left > 0:
+            self.clock.sleep(min(left, LOOK_SECONDS))
+            left -= LOOK_SECONDS
+            if self.carried() != self.last_carried:
+                return
 
     def _settle(self, facts: Facts) -> None:
         if self.lost and facts.unreadable:
