@@ -10,13 +10,12 @@ import pytest
 from bedplate.image.build import Image
 from bedplate.image.keys import development_pair
 from bedplate.image.tools import Tools
-from bedplate.testing.updating import NODE, UpdateLab, open_update_lab
+from bedplate.testing.updating import NODE, PANICS, UpdateLab, open_update_lab
 
 pytestmark = pytest.mark.vm
 
-PANICS = {"usr/lib/tmpfiles.d/zz-panic.conf": "w /proc/sysrq-trigger - - - - c\n"}
 HANGS = {"usr/lib/tmpfiles.d/zz-hang.conf": "w /sys/fs/cgroup/init.scope/cgroup.freeze - - - - 1\n"}
-"""The kernel dies, and PID 1 stands still: what no check could tell."""
+"""PID 1 stands still: what no check could tell."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""From nothing to pods on two nodes, and what such a node refuses. One cluster serves the whole file."""
+"""From nothing to pods on two nodes, what such a node refuses, and how it updates. One cluster serves all of it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import yaml
 
 from bedplate.host.clock import SystemClock, wait_until
 from bedplate.host.run import ProgramFailed, start
+from bedplate.image.build import Image
 from bedplate.local.probe import Prober
 from bedplate.testing.home import Home, free_port
+from bedplate.testing.updating import PANICS, UpdateLab, open_update_lab
 
 pytestmark = pytest.mark.vm
 
@@ -34,13 +36,16 @@ class Shell(Home):
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    shell = Shell(tmp_path_factory.mktemp("state"))
-    try:
-        shell.bedplate("cluster", "up", f"--api-port={free_port()}", f"--registry-port={free_port()}")
-        yield shell
-    finally:
-        shell.bedplate("cluster", "down", "--all")
+def lab(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpdateLab]:
+    """The cluster, with a release repository from which its nodes update."""
+    del image  # what is built of it is built before its keys are taken
+    with open_update_lab(tmp_path_factory.mktemp("state"), nodes=len(NODES)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shell(lab: UpdateLab) -> Shell:
+    return Shell(lab.home.state)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +69,7 @@ def test_two_nodes_are_ready_and_tell_truly_what_they_run(shell: Shell) -> None:
 
 
 def test_a_deployment_runs_on_both_nodes(shell: Shell, demo: tuple[str, ...]) -> None:
-    placed = shell.kubectl("get", *demo, "-o=jsonpath={.items[*].spec.nodeName}").split()
-    assert sorted(placed) == list(NODES)
+    assert sorted(nodes_of(shell, demo)) == list(NODES)
 
 
 def test_logs_can_be_read(shell: Shell, demo: tuple[str, ...]) -> None:
@@ -121,6 +125,34 @@ def test_a_reboot_forgets_what_was_written_outside_var(shell: Shell) -> None:
     for folder, stays in (("", False), ("/etc", False), ("/var", True)):
         said = shell.probe("system-2", "mounttest", f"--file_mode=/host{folder}/left-behind")
         assert ("-rw-r--r--" in said) is stays, said
+
+
+def test_a_node_becomes_a_newer_release_by_itself_and_its_pods_come_back(
+    lab: UpdateLab, shell: Shell, demo: tuple[str, ...]
+) -> None:
+    before, placed = lab.runs(), nodes_of(shell, demo)
+    newer = lab.publish(1)
+    lab.update(newer)
+    assert [lab.runs(node) for node in NODES] == [newer, before]
+    shell.kubectl("wait", *demo, "--for=condition=Ready", "--timeout=280s")
+    assert nodes_of(shell, demo) == placed
+
+
+def test_a_bad_release_is_left_by_itself_and_stays_left_though_its_channel_points_to_it(
+    lab: UpdateLab, shell: Shell, demo: tuple[str, ...]
+) -> None:
+    before = lab.runs()
+    bad = lab.publish(4, PANICS)
+    assert lab.try_in_vain(bad) == "it did not come up in 3 boots"
+    lab.repository.promote(bad)
+    lab.wait_for_check()
+    assert lab.runs() == before
+    assert "not tried again unless told" in str(lab.status()["node_says"])
+    shell.kubectl("wait", *demo, "--for=condition=Ready", "--timeout=280s")
+
+
+def nodes_of(shell: Shell, pods: tuple[str, ...]) -> list[str]:
+    return shell.kubectl("get", *pods, "-o=jsonpath={.items[*].spec.nodeName}").split()
 
 
 def boot_id(shell: Shell, node: str) -> str:

@@ -1,4 +1,4 @@
-"""The tutorial does what it says: its commands, one after the other, in an empty home."""
+"""Each tutorial does what it says: its commands, one after the other, in an empty home."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from bedplate.testing.home import Home
 pytestmark = pytest.mark.vm
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs/tutorial/first-pool.md"
+PAGES = ("first-pool.md", "first-update.md")
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = 3600.0
 
 
-def test_the_tutorial_runs_from_its_first_command_to_its_last(tmp_path: Path) -> None:
-    commands = BLOCK.findall(PAGE.read_text())
-    assert commands[0].startswith("./dev up")
+@pytest.mark.parametrize("page", PAGES)
+def test_a_tutorial_runs_from_its_first_command_to_its_last(page: str, tmp_path: Path) -> None:
+    commands = BLOCK.findall((ROOT / "docs/tutorial" / page).read_text())
+    assert "./dev up" in "".join(commands[:2])
     assert "./dev down --all" in commands[-1]
     environment = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(places().cache.parent), "XDG_STATE_HOME": ""}
     runner = SystemRunner()

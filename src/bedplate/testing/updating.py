@@ -41,12 +41,16 @@ jitter_seconds = 0
 NO_MIRROR = 'mirrors = ["http://10.75.0.1:9"]\n'
 """Added to the settings: nobody listens there."""
 LIMIT = 300.0
+PANICS = {"usr/lib/tmpfiles.d/zz-panic.conf": "w /proc/sysrq-trigger - - - - c\n"}
+"""What has to be in an image for its kernel to die in each boot: what no check could tell."""
 METADATA = "/host/var/lib/bedplate/tuf/{}"
 
 
 @dataclass
 class UpdateLab:
-    """The node is called NODE; `folder` is for whatever a test makes, `repository` is what the node updates from."""
+    """The node is called NODE, and further ones stay as they are; `folder` is for whatever a test makes,
+    `repository` is what they update from.
+    """
 
     home: Home
     folder: Path
@@ -136,10 +140,10 @@ class UpdateLab:
     def status(self) -> Mapping[str, Any]:
         return dict(json.loads(self.home.bedplate("node", "status", NODE, "--output=json")))
 
-    def runs(self) -> str:
-        """The version that the cluster says the node runs, once it is Ready."""
-        self.home.kubectl("wait", f"node/{NODE}", "--for=condition=Ready", "--timeout=200s")
-        return self._info()["osImage"].replace("Bedplate ", "Bedplate-", 1)
+    def runs(self, node: str = NODE) -> str:
+        """The version that the cluster says a node runs, once it is Ready."""
+        self.home.kubectl("wait", f"node/{node}", "--for=condition=Ready", "--timeout=200s")
+        return self._info(node)["osImage"].replace("Bedplate ", "Bedplate-", 1)
 
     def wait_for_check(self) -> None:
         """Wait until the node has asked the repository once more: a new timestamp is signed, and the node has it."""
@@ -173,8 +177,8 @@ class UpdateLab:
     def cluster(self) -> Cluster:
         return open_cluster(self.home.cluster, SystemClock())
 
-    def _info(self) -> Mapping[str, str]:
-        return dict(json.loads(self.home.kubectl("get", "node", NODE, "-o=json"))["status"]["nodeInfo"])
+    def _info(self, node: str = NODE) -> Mapping[str, str]:
+        return dict(json.loads(self.home.kubectl("get", "node", node, "-o=json"))["status"]["nodeInfo"])
 
     def _timestamp(self) -> int:
         """The number of the timestamp that the node has."""
@@ -209,10 +213,10 @@ def later(version: str, days: int) -> ImageVersion:
 
 
 @contextmanager
-def open_update_lab(state: Path, *, source: str = "") -> Iterator[UpdateLab]:
-    """A Ready node of the image of this checkout, in the state folder `state`; its version is in the repository.
+def open_update_lab(state: Path, *, nodes: int = 1, source: str = "") -> Iterator[UpdateLab]:
+    """Ready nodes of the image of this checkout, in the state folder `state`; its version is in the repository.
 
-    `source` is added to the settings of where it takes releases from, in place of the repository's own server.
+    `source` is added to the settings of where they take releases from, in place of the repository's own server.
     """
     home = home_with_our_keys(state)
     settings = state / "agent.toml"
@@ -224,7 +228,7 @@ def open_update_lab(state: Path, *, source: str = "") -> Iterator[UpdateLab]:
     ports = (f"--api-port={free_port()}", f"--registry-port={free_port()}")
     told = (f"--releases={repository.folder}", f"--agent-settings={settings}")
     try:
-        home.bedplate("cluster", "up", "--nodes=1", *ports, *told)
+        home.bedplate("cluster", "up", f"--nodes={nodes}", *ports, *told)
         yield lab
     finally:
         home.bedplate("cluster", "down", "--all")
