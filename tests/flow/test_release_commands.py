@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from bedplate.cli.main import main
+from bedplate.release.publish.keys import IN_A_FILE, HeldKey, make_keys, read_keys
+from bedplate.release.publish.roles import ROOT
 from bedplate.testing.releases import OLDER, VERSION, prepared_release
 
 STABLE = "1.37/stable"
@@ -127,6 +131,40 @@ def test_an_exchange_says_where_the_new_key_is_and_what_to_do_with_the_old(desk:
 def test_a_key_that_is_only_added_leaves_no_old_one(desk: Desk) -> None:
     assert desk.run("rotate", "timestamp", "--keep") == 0
     assert "old one" not in desk.capsys.readouterr().err
+
+
+def test_only_the_key_that_was_removed_is_told_to_be_destroyed(desk: Desk) -> None:
+    """The beginning of a root key's id may well be that of another role's key."""
+    desk.repository, (root, other) = desk.folder / "other", begin_alike(desk.keys)
+    desk.says("init")
+    assert desk.run("rotate", "root", "--remove", root.keyid[:1]) == 0
+    told = desk.capsys.readouterr().err
+    assert f"The old one, {desk.keys}/{root.uri.removeprefix(IN_A_FILE)}, signs nothing any more" in told
+    assert other.uri.removeprefix(IN_A_FILE) not in told
+
+
+def begin_alike(folder: Path) -> tuple[HeldKey, HeldKey]:
+    """New keys in the folder, among them one of the root that alone of its role begins as one of another role does."""
+    while True:
+        shutil.rmtree(folder)
+        make_keys(folder)
+        keys = read_keys(folder).keys
+        roots, others = ([key for key in keys if (key.role == ROOT) is of_root] for of_root in (True, False))
+        alone = [key for key in roots if sum(each.keyid[0] == key.keyid[0] for each in roots) == 1]
+        pairs = [(key, other) for key in alone for other in others if key.keyid[0] == other.keyid[0]]
+        if pairs:
+            return pairs[0]
+
+
+def test_a_key_that_still_signs_for_another_role_is_told_to_be_kept(desk: Desk) -> None:
+    private = load_pem_private_key((desk.keys / "releases-1.pem").read_bytes(), password=None)
+    public = desk.folder / "releases.pub"
+    public.write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    desk.says("rotate", "channels", "--uri", f"{IN_A_FILE}releases-1.pem", "--public", str(public))
+    assert desk.run("rotate", "releases") == 0
+    told = desk.capsys.readouterr().err
+    assert f"The old one, {desk.keys}/releases-1.pem, still signs for channels: keep it." in told
+    assert "destroy" not in told
 
 
 def test_a_change_that_is_none_says_so(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,9 +24,9 @@ from bedplate.host.clock import SystemClock
 from bedplate.model.errors import UserError
 from bedplate.release.publish.edit import Edit
 from bedplate.release.publish.keys import IN_A_FILE, HeldKey, Keyring, make_key, name_key, read_keys
-from bedplate.release.publish.rotation import holder_of
+from bedplate.release.publish.rotation import holder_of, key_of, roles_of
 from bedplate.release.publish.rotation import rotate as rotate_in
-from bedplate.release.publish.shown import read_shown
+from bedplate.release.publish.shown import Shown, read_shown
 
 
 def rotate(
@@ -64,31 +65,30 @@ def rotate(
     """
     if (uri is None) != (public is None):
         raise UserError("--uri and --public go together.")
-    removed = [] if keep else remove or only_key(repository, role)
+    shown = read_shown(store_of(repository))
+    removed = [] if keep else removed_keys(shown, role, remove or ())
     stand_in = [] if drop else [CryptoSigner.generate_ed25519().public_key]
+    exchange = partial(rotate_in, role=role, remove=removed, threshold=threshold)
+    ordered = Ordered(repository, keys, dry_run, output)
     if not dry_run:
         # What is refused is refused before a key is made that nobody would use.
-        shown, days = read_shown(store_of(repository)), Keyring([]).days
-        rotate_in(Edit(shown, SystemClock().now(), days), role, add=stand_in, remove=removed, threshold=threshold)
-    ordered = Ordered(repository, keys, dry_run, output)
+        exchange(Edit(shown, SystemClock().now(), Keyring([]).days), add=stand_in)
     made = None if drop or dry_run else new_key(ordered.folders[0], role, uri, public)
-    added = [made.key()] if made else stand_in
-
-    def exchange(edit: Edit) -> None:
-        rotate_in(edit, role, add=added, remove=removed, threshold=threshold)
-
-    if change(exchange, ordered):
-        say("\n" + "\n".join(what_became(ordered.folders, made, removed)))
+    if change(partial(exchange, add=[made.key()] if made else stand_in), ordered):
+        shown = read_shown(store_of(repository))
+        say("\n" + "\n".join(dict.fromkeys(what_became(shown, ordered.folders, made, removed))))
 
 
-def what_became(folders: Sequence[Path], made: HeldKey | None, removed: Sequence[str]) -> Iterator[str]:
-    """Where the new key is, and what to do with each that was removed; `removed` are beginnings of ids."""
+def what_became(shown: Shown, folders: Sequence[Path], made: HeldKey | None, removed: Sequence[str]) -> Iterator[str]:
+    """Where the new key is, and what to do with each that was removed; `removed` are ids, `shown` is afterwards."""
     if made:
         yield f"The new key of {made.role} is {place_of(folders[0], made)}, its id {made.keyid}."
     for folder in folders:
         for held in read_keys(folder).keys:
-            if any(held.keyid.startswith(each) for each in removed):
-                yield f"The old one, {place_of(folder, held)}, signs nothing any more: destroy it."
+            if held.keyid in removed:
+                still = ", ".join(roles_of(shown, held.keyid))
+                fate = f"still signs for {still}: keep it" if still else "signs nothing any more: destroy it"
+                yield f"The old one, {place_of(folder, held)}, {fate}."
 
 
 def place_of(folder: Path, held: HeldKey) -> str:
@@ -96,16 +96,16 @@ def place_of(folder: Path, held: HeldKey) -> str:
     return str(folder / held.uri.removeprefix(IN_A_FILE)) if held.uri.startswith(IN_A_FILE) else held.uri
 
 
-def only_key(repository: Path | None, role: str) -> list[str]:
-    """The one key that a role has; `UserError` when it is not clear which is meant."""
-    keyids = holder_of(read_shown(store_of(repository)), role).keyids
-    if len(keyids) != 1:
+def removed_keys(shown: Shown, role: str, beginnings: Sequence[str]) -> list[str]:
+    """The ids that begin so, else that of the role's one key; `UserError` when it is not clear which is meant."""
+    holder = holder_of(shown, role)
+    if not beginnings and len(holder.keyids) != 1:
         raise UserError(
-            f"{role} has {len(keyids)} keys.",
-            details="\n".join(keyids),
+            f"{role} has {len(holder.keyids)} keys.",
+            details="\n".join(holder.keyids),
             resolution="Say which one goes with --remove, or --keep them.",
         )
-    return list(keyids)
+    return [key_of(holder, role, beginning) for beginning in beginnings] or list(holder.keyids)
 
 
 def new_key(folder: Path, role: str, uri: str | None, public: Path | None) -> HeldKey:

@@ -34,6 +34,23 @@ def holder_of(shown: Shown, role: str) -> Role:
     return delegator.get_delegated_role(role)
 
 
+def key_of(holder: Role, role: str, beginning: str) -> str:
+    """The id of the one key of the role that begins so. Raises `UserError` when none does, or several do."""
+    found = [each for each in holder.keyids if each.startswith(beginning)]
+    if len(found) != 1:
+        raise UserError(
+            f"{beginning!r} is not the beginning of one key of {role}.",
+            details="\n".join(holder.keyids),
+            resolution="`bedplate release show` lists the keys.",
+        )
+    return found[0]
+
+
+def roles_of(shown: Shown, keyid: str) -> list[str]:
+    """The roles that the key signs for now."""
+    return [role for role in RULES if keyid in holder_of(shown, role).keyids]
+
+
 def _in_the_root(edit: Edit, role: str, add: Sequence[Key], remove: Sequence[str], threshold: int | None) -> None:
     root = edit.root(f"the keys of {role} change")
     _exchange(root, role, add, remove)
@@ -69,16 +86,8 @@ def _hand_on(releases: Targets, targets: Targets, threshold: int) -> None:
 
 
 def _exchange(delegator: Root | Targets, role: str, add: Sequence[Key], remove: Sequence[str]) -> None:
-    present = delegator.get_delegated_role(role).keyids
-    for keyid in remove:
-        full = [each for each in present if each.startswith(keyid)]
-        if len(full) != 1:
-            raise UserError(
-                f"{keyid!r} is not the beginning of one key of {role}.",
-                details="\n".join(present),
-                resolution="`bedplate release show` lists the keys.",
-            )
-        delegator.revoke_key(full[0], role)
+    for beginning in remove:
+        delegator.revoke_key(key_of(delegator.get_delegated_role(role), role, beginning), role)
     for key in add:
         delegator.add_key(key, role)
 
