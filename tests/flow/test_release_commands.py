@@ -272,6 +272,25 @@ def test_a_rotation_that_is_refused_makes_no_key(desk: Desk, words: tuple[str, .
     assert desk.files() == before
 
 
+@pytest.mark.parametrize("role", ["root", "targets", "releases", "snapshot"])
+def test_a_rotation_that_lacks_keys_names_them_and_makes_none(desk: Desk, role: str) -> None:
+    kept_elsewhere = ["targets-1.pem"] if role == "releases" else ["root-1.pem", "root-2.pem"]
+    for file in kept_elsewhere:
+        (desk.keys / file).unlink()
+    before, named = desk.files(), (desk.keys / "keys.json").read_bytes()
+    one = desk.tells("show")["holders"][0]["keys"][2] if role == "root" else ""
+    error = desk.fails("rotate", role, *(["--remove", one] if one else []))
+    assert "Too few keys of" in error
+    assert all(file in error for file in kept_elsewhere)
+    assert (desk.files(), (desk.keys / "keys.json").read_bytes()) == (before, named)
+
+
+def test_a_new_key_may_be_made_in_a_folder_that_has_none_yet(desk: Desk) -> None:
+    told = desk.says("rotate", "timestamp", "--keys", str(desk.folder / "new"), "--output", "json")
+    assert "Sign root version 2" in told
+    assert (desk.folder / "new/timestamp-1.pem").is_file()
+
+
 def test_a_bundle_of_a_channel_that_is_not_there_names_those_that_are(desk: Desk) -> None:
     publish(desk, VERSION)
     desk.says("promote", VERSION, STABLE)

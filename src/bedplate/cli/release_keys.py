@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import CryptoSigner, Key
 
 from bedplate.cli.context import say
 from bedplate.cli.output import OutputFormat, OutputOption
 from bedplate.cli.plans import DryRunOption
 from bedplate.cli.release_options import (
+    Change,
     KeysOption,
     Ordered,
     RepositoryOption,
@@ -23,7 +24,7 @@ from bedplate.cli.release_options import (
 from bedplate.host.clock import SystemClock
 from bedplate.model.errors import UserError
 from bedplate.release.publish.edit import Edit
-from bedplate.release.publish.keys import IN_A_FILE, HeldKey, Keyring, make_key, name_key, read_keys
+from bedplate.release.publish.keys import FILE, IN_A_FILE, HeldKey, Keyring, make_key, name_key, read_keys
 from bedplate.release.publish.rotation import holder_of, key_of, roles_of
 from bedplate.release.publish.rotation import rotate as rotate_in
 from bedplate.release.publish.shown import Shown, read_shown
@@ -71,12 +72,19 @@ def rotate(
     exchange = partial(rotate_in, role=role, remove=removed, threshold=threshold)
     ordered = Ordered(repository, keys, dry_run, output)
     if not dry_run:
-        # What is refused is refused before a key is made that nobody would use.
-        exchange(Edit(shown, SystemClock().now(), Keyring([]).days), add=stand_in)
+        require_signers(shown, partial(exchange, add=stand_in), ordered.folders, stand_in)
     made = None if drop or dry_run else new_key(ordered.folders[0], role, uri, public)
     if change(partial(exchange, add=[made.key()] if made else stand_in), ordered):
         shown = read_shown(store_of(repository))
         say("\n" + "\n".join(dict.fromkeys(what_became(shown, ordered.folders, made, removed))))
+
+
+def require_signers(shown: Shown, make: Change, folders: Sequence[Path], to_be_made: Sequence[Key]) -> None:
+    """What is refused is refused before a key is made that nobody would use."""
+    keyring = Keyring([folder for folder in folders if (folder / FILE).exists()])
+    edit = Edit(shown, SystemClock().now(), keyring.days)
+    make(edit)
+    edit.require(keyring, besides=[key.keyid for key in to_be_made])
 
 
 def what_became(shown: Shown, folders: Sequence[Path], made: HeldKey | None, removed: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ until the timestamp takes its name everybody sees the old state, whole, and from
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -117,7 +117,7 @@ class Edit:
         When keys of snapshot, timestamp or targets change, what they sign is signed by the old key and the new one, and
         the root goes last: it is in force at once, and both before and after it everything shown has to be valid.
         """
-        self._require_a_sane_clock()
+        self.require(keyring)
         writes = [Write(path, content) for path, (_, content, _) in self._files.items()]
         snapshot = deepcopy(self.shown.snapshot)
         for name, (role, _) in self._ordered():
@@ -131,6 +131,15 @@ class Edit:
             sealed = Write(metadata_file(ROOT, root.version), self._sign_root(root, keyring, root_signers))
             writes = [*writes, sealed] if self._carried_over(keyring) else [sealed, *writes]
         return tuple(writes)
+
+    def require(self, keyring: Keyring, *, besides: Collection[str] = ()) -> None:
+        """Raise what stands against `seal`: a clock that is behind, too few keys; those of `besides` count as here."""
+        self._require_a_sane_clock()
+        names = [*(name for name, _ in self._ordered()), *((SNAPSHOT, TIMESTAMP) if self.stamps else ())]
+        needed = [(name, self._holders(name)[0]) for name in names]
+        needed += [(ROOT, holder) for holder in reversed(self._holders(ROOT))] if self._root is not None else []
+        for name, holder in needed:
+            keyring.require(name, holder.keyids, holder.threshold, besides=besides)
 
     def stamp_for_a_bundle(self, expires: datetime, marks: Mapping[str, object], keyring: Keyring) -> bytes:
         """A timestamp over the snapshot that `seal` makes, for a bundle alone. Call it after `seal`."""
@@ -179,7 +188,7 @@ class Edit:
 
     def _sign(self, name: str, role: S, keyring: Keyring) -> bytes:
         new, *old = self._holders(name)
-        signers = keyring.require(name, new.keyids, new.threshold)
+        signers = keyring.signers_of(name, new.keyids, new.threshold)
         for each in old:
             signers += [s for s in keyring.signers(each.keyids) if s.public_key.keyid not in new.keyids]
         return _signed(role, signers)
@@ -187,7 +196,7 @@ class Edit:
     def _sign_root(self, root: Root, keyring: Keyring, more: Sequence[Signer]) -> bytes:
         signers = list(more)
         for holder in self._holders(ROOT):
-            signers += keyring.require(ROOT, holder.keyids, holder.threshold)
+            signers += keyring.signers_of(ROOT, holder.keyids, holder.threshold)
         return _signed(root, signers)
 
     def _require_a_sane_clock(self) -> None:

@@ -6,7 +6,7 @@ key service (`gcpkms:`, `awskms:`, `azurekms:`, `hv:`) where the user says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +64,21 @@ class Keyring:
         """The signers of those keys that are here, in the order of the keys."""
         return [_signer(*self._here[keyid]) for keyid in keyids if keyid in self._here]
 
-    def require(self, role: str, keyids: Sequence[str], threshold: int) -> list[Signer]:
+    def signers_of(self, role: str, keyids: Sequence[str], threshold: int) -> list[Signer]:
         """Signers enough to sign as `role`. Raises `UserError` with the keys that are missing."""
-        found = self.signers(keyids)
-        if len(found) < threshold:
-            lacking = [keyid for keyid in keyids if keyid not in self._here]
+        self.require(role, keyids, threshold)
+        return self.signers(keyids)
+
+    def require(self, role: str, keyids: Sequence[str], threshold: int, *, besides: Collection[str] = ()) -> None:
+        """Raise `UserError` with the keys that are missing to sign as `role`; those of `besides` count as here."""
+        lacking = [keyid for keyid in keyids if keyid not in self._here and keyid not in besides]
+        found = len(keyids) - len(lacking)
+        if found < threshold:
             raise UserError(
-                f"Too few keys of {role} are here: {len(found)} of the {threshold} that have to sign.",
+                f"Too few keys of {role} are here: {found} of the {threshold} that have to sign.",
                 details="\n".join(f"not here: {self._name(keyid)}" for keyid in lacking),
                 resolution="Name the folders that hold them with --keys, once for each folder.",
             )
-        return found
 
     def _name(self, keyid: str) -> str:
         return f"{keyid} ({self._known[keyid].uri})" if keyid in self._known else keyid
