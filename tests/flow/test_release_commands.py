@@ -100,7 +100,8 @@ def test_a_new_repository_says_where_its_keys_lie_and_what_comes_next(desk: Desk
     assert f"Make 8 keys in {desk.folder}/other/keys" in desk.says("init", "--dry-run", keys=False)
     assert desk.run("init", keys=False) == 0
     told = " ".join(desk.capsys.readouterr().err.split())
-    assert f"Its keys lie in {desk.folder}/other/keys. Move root-*.pem away" in told
+    assert f"Its keys lie in {desk.folder}/other/keys. Move root-*.pem and targets-1.pem away" in told
+    assert "with a copy of keys.json" in told
     assert f"--trust {desk.repository}/metadata/1.root.json" in told
     assert "bedplate release publish" in told
 

@@ -67,8 +67,9 @@ def init(
     """Begin a repository, with keys for its roles.
 
     Three root keys of which two must sign, and one key for each other role. A
-    folder with keys.json is used as it is; else keys are made there. Move the
-    root keys away afterwards: they are needed to exchange keys, and once a year.
+    folder with keys.json is used as it is; else keys are made there. Move those
+    of root and targets away afterwards: they are needed to exchange keys, and
+    once a year.
     """
     store = store_of(repository)
     if store.read(TIMESTAMP_FILE) is not None:
@@ -85,9 +86,10 @@ def init(
     ordered.emit((first, *edit.actions))
     if not dry_run:
         say(
-            f"\nIts keys lie in {folder}. Move root-*.pem away from there, each to a place of its own:\n"
-            "they are needed to exchange keys, and once a year. Nodes trust the repository if their image was\n"
-            f"built with `bedplate image build --trust {store.folder / metadata_file(ROOT, 1)}`.\n"
+            f"\nIts keys lie in {folder}. Move root-*.pem and targets-1.pem away from there, each to a place of\n"
+            f"its own with a copy of {FILE}: they are needed to exchange keys, and once a year.\n"
+            "Nodes trust the repository if their image was built with\n"
+            f"`bedplate image build --trust {store.folder / metadata_file(ROOT, 1)}`.\n"
             f"Next, publish one: bedplate release publish{ordered.options}"
         )
 
