@@ -176,13 +176,19 @@ def promote(
     version: VersionArgument,
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="MINOR/NAME, such as 1.37/stable.")],
     *,
-    allow_rollback: Annotated[bool, typer.Option("--allow-rollback", help="Let the channel move back.")] = False,
+    allow_rollback: Annotated[
+        bool, typer.Option("--allow-rollback", help="Let the channel move back; nodes do not follow.")
+    ] = False,
     repository: RepositoryOption = None,
     keys: KeysOption = None,
     dry_run: DryRunOption = False,
     output: OutputOption = OutputFormat.table,
 ) -> None:
-    """Point a channel to a version. Channels move forward only."""
+    """Point a channel to a version. Channels move forward only.
+
+    A channel that is moved back takes no node back: tell each of them with
+    `bedplate node update NAME --version VERSION`.
+    """
     ordered = Ordered(repository, keys, dry_run, output)
     change(lambda edit: promote_in(edit, channel, version, allow_rollback=allow_rollback), ordered)
 

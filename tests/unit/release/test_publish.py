@@ -53,8 +53,9 @@ def test_a_channel_moves_back_only_on_purpose(publisher: Publisher) -> None:
     for version in (OLDER, VERSION):
         publisher.do(publishing(version))
         publisher.do(promoting(version))
-    with pytest.raises(UserError, match="which is newer than"):
+    with pytest.raises(UserError, match="which is newer than") as raised:
         publisher.do(promoting(OLDER))
+    assert f"bedplate node update NAME --version {OLDER}" in raised.value.resolution
     publisher.do(promoting(OLDER, allow_rollback=True))
     assert publisher.node().channel(STABLE).version == OLDER
 

@@ -45,7 +45,8 @@ def promoted(
     if ImageVersion.parse(version) < ImageVersion.parse(channel.version) and not allow_rollback:
         raise UserError(
             f"{name} points to {channel.version}, which is newer than {version}.",
-            resolution="Channels move forward. To take nodes back on purpose: --allow-rollback.",
+            resolution="Channels move forward. With --allow-rollback this one moves back, but nodes on a newer version "
+            f"stay there: tell each of them with `bedplate node update NAME --version {version}`.",
         )
     return _channel(name, version, now, (channel.version, *channel.history)[:HISTORY])
 
