@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from fnmatch import fnmatchcase
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from bedplate.cli.main import main
+from bedplate.release.publish.keys import Keyring, make_key
+from bedplate.release.publish.roles import RULES
+from bedplate.release.publish.rotation import rotate
 from bedplate.testing.releases import VERSION, prepared_release
+from bedplate.testing.store import MemoryStore
+from tests.unit.release.publisher import Change, Publisher, publishing
 
 HOW_TO = Path(__file__).parents[2] / "docs/how-to"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -54,6 +61,38 @@ def test_the_page_on_publishing_can_be_followed(reader: Reader) -> None:
     commands = reader.commands(FIRST)
     assert len(commands) >= 9
     reader.follow(commands)
+
+
+@pytest.mark.parametrize("role", RULES)
+def test_nodes_can_look_at_the_server_after_each_copy_of_the_page(tmp_path: Path, role: str) -> None:
+    publisher = Publisher(tmp_path)
+    publisher.do(publishing())
+    served = MemoryStore(dict(publisher.store.files))
+    publisher.do(exchange(publisher, role))
+    whole, publisher.store = publisher.store.files, served
+    lines = re.findall(r"^rsync .*", (HOW_TO / FIRST).read_text(), re.MULTILINE)
+    for line in lines:
+        copied = [path for path in whole if is_copied(line, path)]
+        assert copied, line
+        served.files |= {path: whole[path] for path in copied}
+        assert publisher.node(f"node-{lines.index(line)}").release(VERSION).version == VERSION, line
+    assert served.files == whole
+
+
+def exchange(publisher: Publisher, role: str) -> Change:
+    held = make_key(publisher.folder / "keys", role)
+    publisher.keys = Keyring([publisher.folder / "keys"])
+    old = publisher.keys.of_role(role)[0].keyid
+    return lambda edit: rotate(edit, role, add=[held.key()], remove=[old])
+
+
+def is_copied(line: str, path: str) -> bool:
+    """Whether rsync(1), told so, takes a file of the repository; a pattern without a slash goes by the name alone."""
+    *words, source, _ = shlex.split(line)
+    excluded = [word for before, word in pairwise(words) if before == "--exclude"]
+    name = path.rpartition("/")[2]
+    among = fnmatchcase(f"repository/{path}", f"{source}*" if source.endswith("/") else source)
+    return among and not any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in excluded)
 
 
 @pytest.mark.parametrize("page", ["rotate-keys.md", "update-without-a-network.md"])
