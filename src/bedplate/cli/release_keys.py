@@ -22,10 +22,11 @@ from bedplate.cli.release_options import (
 from bedplate.host.clock import SystemClock
 from bedplate.model.errors import UserError
 from bedplate.release.publish.edit import Edit
-from bedplate.release.publish.keys import IN_A_FILE, HeldKey, Keyring, make_key, name_key, read_keys
+from bedplate.release.publish.keys import Keyring, make_key, name_key, read_keys
 from bedplate.release.publish.rotation import holder_of
 from bedplate.release.publish.rotation import rotate as rotate_in
 from bedplate.release.publish.shown import read_shown
+from bedplate.release.publish.signers import IN_A_FILE, HeldKey
 
 
 def rotate(

@@ -11,10 +11,9 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from securesystemslib.signer import Signer
-from tuf.api.metadata import Metadata, MetaFile, Role, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import MetaFile, Role, Root, Signed, Snapshot, TargetFile, Targets
 
 from bedplate.host.files import file_sha256
 from bedplate.model.digests import Sha256, sha256
@@ -23,6 +22,7 @@ from bedplate.model.plans import Action, Verb
 from bedplate.release.publish.keys import Keyring
 from bedplate.release.publish.roles import OF_THE_ROOT, ROOT, RULES, SNAPSHOT, TARGETS, TIMESTAMP
 from bedplate.release.publish.shown import Shown
+from bedplate.release.publish.signers import S, signed
 from bedplate.release.publish.store import Store
 from bedplate.release.trust.layout import (
     CHANNELS,
@@ -37,7 +37,6 @@ from bedplate.release.trust.layout import (
 Content = bytes | Path
 CLOCKS_DIFFER = timedelta(minutes=5)
 """So far apart may the clocks of two publishers be."""
-S = TypeVar("S", Root, Snapshot, Targets, Timestamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +181,13 @@ class Edit:
         signers = keyring.require(name, new.keyids, new.threshold)
         for each in old:
             signers += [s for s in keyring.signers(each.keyids) if s.public_key.keyid not in new.keyids]
-        return _signed(role, signers)
+        return signed(role, signers)
 
     def _sign_root(self, root: Root, keyring: Keyring, more: Sequence[Signer]) -> bytes:
         signers = list(more)
         for holder in self._holders(ROOT):
             signers += keyring.require(ROOT, holder.keyids, holder.threshold)
-        return _signed(root, signers)
+        return signed(root, signers)
 
     def _require_a_sane_clock(self) -> None:
         """A new timestamp key begins anew: whoever had the old one may have signed any time."""
@@ -224,13 +223,6 @@ def carry_out(writes: Sequence[Write], store: Store) -> None:
         else:
             store.write(write.path, write.content)
     store.settle()
-
-
-def _signed(role: S, signers: Sequence[Signer]) -> bytes:
-    document = Metadata(role)
-    for signer in {signer.public_key.keyid: signer for signer in signers}.values():
-        document.sign(signer, append=True)
-    return document.to_bytes()
 
 
 def _meta(role: Signed, data: bytes) -> MetaFile:
