@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bedplate.cli.components import CHECKOUT, RootOption
-from bedplate.cli.context import places, report, say
+from bedplate.cli.context import environment, places, report, say
 from bedplate.cli.output import OutputFormat, OutputOption
 from bedplate.cli.plans import DryRunOption
 from bedplate.cli.release_carry import bundle, serve
@@ -79,7 +79,7 @@ def init(
     first = plan_keys(folder)
     if first.runs and not dry_run:
         make_keys(folder)
-    keyring = Keyring([folder] if (folder / FILE).exists() else [])
+    keyring = Keyring([folder] if (folder / FILE).exists() else [], environment())
     edit = begin(keyring, SystemClock().now())
     if not dry_run:
         carry_out(edit.seal(keyring), store)

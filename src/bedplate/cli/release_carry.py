@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from bedplate.cli.context import environment
 from bedplate.cli.output import OutputFormat, OutputOption
 from bedplate.cli.plans import DryRunOption
 from bedplate.cli.release_options import (
@@ -46,7 +47,7 @@ def bundle(
     ordered = Ordered(repository, keys, dry_run, output)
     store = ordered.store
     with in_turn(store, dry_run=dry_run):
-        keyring = Keyring([] if dry_run else ordered.folders)
+        keyring = Keyring([] if dry_run else ordered.folders, environment())
         shown = read_shown(store)
         edit = Edit(shown, SystemClock().now(), keyring.days)
         versions = versions_of(shown, wanted)

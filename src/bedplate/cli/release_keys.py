@@ -24,10 +24,11 @@ from bedplate.cli.release_options import (
 from bedplate.host.clock import SystemClock
 from bedplate.model.errors import UserError
 from bedplate.release.publish.edit import Edit
-from bedplate.release.publish.keys import FILE, IN_A_FILE, HeldKey, Keyring, make_key, name_key, read_keys
+from bedplate.release.publish.keys import FILE, Keyring, make_key, name_key, read_keys
 from bedplate.release.publish.rotation import holder_of, key_of, roles_of
 from bedplate.release.publish.rotation import rotate as rotate_in
 from bedplate.release.publish.shown import Shown, read_shown
+from bedplate.release.publish.signers import IN_A_FILE, HeldKey
 
 
 def rotate(

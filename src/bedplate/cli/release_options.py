@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bedplate.cli.context import places
+from bedplate.cli.context import environment, places
 from bedplate.cli.output import OutputFormat
 from bedplate.cli.plans import emit_done, emit_plan
 from bedplate.host.clock import SystemClock
@@ -103,7 +103,7 @@ def change(make: Change, ordered: Ordered) -> Edit | None:
     """
     store = ordered.store
     with in_turn(store, dry_run=ordered.dry_run):
-        keyring = Keyring([] if ordered.dry_run else ordered.folders)
+        keyring = Keyring([] if ordered.dry_run else ordered.folders, environment())
         edit = Edit(read_shown(store), SystemClock().now(), keyring.days)
         make(edit)
         if not ordered.dry_run:

@@ -17,20 +17,19 @@ from cryptography import x509
 from bedplate.host.beside import beside
 from bedplate.host.clock import Clock, SystemClock
 from bedplate.host.files import write_atomically
+from bedplate.host.pins import PIN, pin_in, read_pin
 from bedplate.host.run import ProgramFailed
 from bedplate.image.signer import CERTIFICATE, KEY
 from bedplate.model.errors import MachineError, UserError
 from bedplate.wire.pkcs11 import KeyUri, key_file, parse_key_uri
 
 URI = "db.uri"
-PIN = "BEDPLATE_SIGNING_PIN"
 SETTINGS = Path(__file__).with_name("token.cnf")
 SOCKET, LOG = "token.sock", "token.log"
 SERVER = "p11-kit"
 SERVES = "P11_KIT_SERVER_PID="
 HERE = "/proc/self/cwd"
 """A name for the working folder that fits into the 108 bytes of sun_path wherever the folder is."""
-FOR_OTHERS = 0o077
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ def token_pair(folder: Path, environment: Mapping[str, str]) -> TokenPair:
             details="It leads from the build tools to the token.",
             resolution=f"Install the package {SERVER}.",
         )
-    pin = read_pin(folder / uri.pin_source) if uri.pin_source else pin_in(environment, file)
+    pin = read_pin(folder / uri.pin_source) if uri.pin_source else pin_in(environment, f"{file}: ?pin-source=PATH")
     return TokenPair(folder, uri, pin, {name: value for name, value in environment.items() if name != PIN})
 
 
@@ -116,24 +115,3 @@ def require_certificate(file: Path) -> None:
             details=str(problem),
             resolution="Put the certificate of the key on the token there, as PEM.",
         ) from problem
-
-
-def read_pin(file: Path) -> str:
-    """The first line of a file that is its owner's alone."""
-    try:
-        others, lines = file.stat().st_mode & FOR_OTHERS, file.read_text().splitlines()
-    except OSError as problem:
-        raise UserError(f"The PIN cannot be read from {file}.", details=str(problem)) from problem
-    if others:
-        raise UserError(f"Others may read the PIN in {file}.", resolution=f"Run: chmod 600 {file}")
-    return lines[0] if lines else ""
-
-
-def pin_in(environment: Mapping[str, str], file: Path) -> str:
-    if PIN not in environment:
-        raise UserError(
-            "There is no PIN for the token.",
-            resolution=f"Put it into the environment as {PIN}, empty if the token wants none,"
-            f"\nor name a file with it in {file}: ?pin-source=PATH",
-        )
-    return environment[PIN]

@@ -141,8 +141,9 @@ def test_a_key_elsewhere_is_named_by_its_public_half(publisher: Publisher, tmp_p
     )
     held = name_key(publisher.folder / "keys", "channels", "gcpkms:projects/p/key/1", public)
     assert held.key() in Keyring([publisher.folder / "keys"]).of_role("channels")
-    with pytest.raises(MachineError, match=r"gcpkms:projects/p/key/1 of channels cannot be used"):
+    with pytest.raises(MachineError, match=r"gcpkms:projects/p/key/1 of channels cannot be used") as caught:
         Keyring([publisher.folder / "keys"]).signers([held.keyid])
+    assert "securesystemslib[gcpkms]" in caught.value.resolution
     with pytest.raises(UserError, match="holds no public key"):
         name_key(publisher.folder / "keys", "channels", "gcpkms:x", tmp_path / "gone")
 

@@ -11,10 +11,9 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from securesystemslib.signer import Signer
-from tuf.api.metadata import Metadata, MetaFile, Role, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import MetaFile, Role, Root, Signed, Snapshot, TargetFile, Targets
 
 from bedplate.host.files import file_sha256
 from bedplate.model.digests import Sha256, sha256
@@ -23,6 +22,7 @@ from bedplate.model.plans import Action, Verb
 from bedplate.release.publish.keys import Keyring
 from bedplate.release.publish.roles import OF_THE_ROOT, ROOT, RULES, SNAPSHOT, TARGETS, TIMESTAMP
 from bedplate.release.publish.shown import Shown
+from bedplate.release.publish.signers import S, signed
 from bedplate.release.publish.store import Store
 from bedplate.release.trust.layout import (
     CHANNELS,
@@ -37,7 +37,6 @@ from bedplate.release.trust.layout import (
 Content = bytes | Path
 CLOCKS_DIFFER = timedelta(minutes=5)
 """So far apart may the clocks of two publishers be."""
-S = TypeVar("S", Root, Snapshot, Targets, Timestamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +120,14 @@ class Edit:
         writes = [Write(path, content) for path, (_, content, _) in self._files.items()]
         snapshot = deepcopy(self.shown.snapshot)
         for name, (role, _) in self._ordered():
-            data = _signed(role, self._signers(name, keyring))
+            data = signed(role, self._signers(name, keyring))
             writes.append(Write(metadata_file(name, role.version), data))
             snapshot.meta[f"{name}.json"] = _meta(role, data)
         if self.stamps:
             writes += self._stamp(snapshot, keyring)
         if self._root is not None:
             root = self._root[0]
-            data = _signed(root, [*root_signers, *self._signers(ROOT, keyring)])
+            data = signed(root, [*root_signers, *self._signers(ROOT, keyring)])
             sealed = Write(metadata_file(ROOT, root.version), data)
             writes = [*writes, sealed] if self._carried_over(keyring) else [sealed, *writes]
         return tuple(writes)
@@ -148,7 +147,7 @@ class Edit:
         stamp.version = self.shown.timestamp.version + 1
         stamp.expires, stamp.snapshot_meta = expires, self._snapshot_meta
         stamp.unrecognized_fields |= {**self._facts(), **marks}
-        return _signed(stamp, self._signers(TIMESTAMP, keyring))
+        return signed(stamp, self._signers(TIMESTAMP, keyring))
 
     def leave_a_version_to_a_bundle(self) -> None:
         """Sign the timestamp with one version more than the next, which is the bundle's."""
@@ -157,7 +156,7 @@ class Edit:
     def _stamp(self, snapshot: Snapshot, keyring: Keyring) -> list[Write]:
         snapshot.version += 1
         snapshot.expires = max(self.expiry(SNAPSHOT), self._snapshot_until)
-        data = _signed(snapshot, self._signers(SNAPSHOT, keyring))
+        data = signed(snapshot, self._signers(SNAPSHOT, keyring))
         self._snapshot_meta = _meta(snapshot, data)
         stamp = deepcopy(self.shown.timestamp)
         stamp.version = self._stamp_version
@@ -165,7 +164,7 @@ class Edit:
         stamp.unrecognized_fields |= self._facts()
         return [
             Write(metadata_file(SNAPSHOT, snapshot.version), data),
-            Write(TIMESTAMP_FILE, _signed(stamp, self._signers(TIMESTAMP, keyring))),
+            Write(TIMESTAMP_FILE, signed(stamp, self._signers(TIMESTAMP, keyring))),
         ]
 
     def _facts(self) -> Mapping[str, object]:
@@ -225,13 +224,6 @@ def carry_out(writes: Sequence[Write], store: Store) -> None:
         else:
             store.write(write.path, write.content)
     store.settle()
-
-
-def _signed(role: S, signers: Sequence[Signer]) -> bytes:
-    document = Metadata(role)
-    for signer in {signer.public_key.keyid: signer for signer in signers}.values():
-        document.sign(signer, append=True)
-    return document.to_bytes()
 
 
 def _meta(role: Signed, data: bytes) -> MetaFile:

@@ -1,39 +1,23 @@
-"""Keys and who holds them: a folder with `keys.json`, which names each key and where its private half is.
-
-The private half is named by a URI of securesystemslib: a file in this folder by default, a token (`hsm:`) or a cloud's
-key service (`gcpkms:`, `awskms:`, `azurekms:`, `hv:`) where the user says so.
-"""
+"""Keys and who holds them: a folder with `keys.json`, which names each key and where its private half is."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey
 
 from bedplate.host.files import write_atomically
-from bedplate.model.errors import MachineError, UserError
+from bedplate.model.errors import UserError
 from bedplate.release.publish.roles import RULES, Rule
+from bedplate.release.publish.signers import IN_A_FILE, HeldKey, signer_of
+from bedplate.release.publish.tokens import HSM, require_token_key
 
 FILE = "keys.json"
-IN_A_FILE = "file2:"
-"""The scheme of a private key in a file; a name without a folder is one beside keys.json."""
-
-
-class HeldKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key that was made or named for `role`; `uri` leads to its private half, `public` is as in TUF metadata."""
-
-    keyid: str
-    role: str
-    uri: str
-    public: dict[str, Any]
-
-    def key(self) -> Key:
-        return Key.from_dict(self.keyid, dict(self.public))
 
 
 class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,9 +28,13 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Keyring:
-    """The keys of one or more folders. A key file that is not in its folder is not here: it may lie on other media."""
+    """The keys of one or more folders. A key file that is not in its folder is not here: it may lie on other media.
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    `environment` is the user's, which may say how to come to a token.
+    """
+
+    def __init__(self, folders: Sequence[Path], environment: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._environment = environment
         found = [(folder, read_keys(folder)) for folder in folders]
         self.days: Mapping[str, int] = found[0][1].days if found else Keys().days
         self._known = {held.keyid: held for _, keys in reversed(found) for held in keys.keys}
@@ -62,7 +50,7 @@ class Keyring:
 
     def signers(self, keyids: Iterable[str]) -> list[Signer]:
         """The signers of those keys that are here, in the order of the keys."""
-        return [_signer(*self._here[keyid]) for keyid in keyids if keyid in self._here]
+        return [self._signer(*self._here[keyid]) for keyid in keyids if keyid in self._here]
 
     def require(self, role: str, keyids: Sequence[str], threshold: int, *, besides: Collection[str] = ()) -> None:
         """Raise `UserError` with the keys that are missing to sign as `role`; those of `besides` count as here."""
@@ -74,6 +62,9 @@ class Keyring:
                 details="\n".join(f"not here: {self._name(keyid)}" for keyid in lacking),
                 resolution="Name the folders that hold them with --keys, once for each folder.",
             )
+
+    def _signer(self, folder: Path, held: HeldKey) -> Signer:
+        return signer_of(held, folder / FILE, self._environment)
 
     def _name(self, keyid: str) -> str:
         return f"{keyid} ({self._known[keyid].uri})" if keyid in self._known else keyid
@@ -120,6 +111,8 @@ def name_key(folder: Path, role: str, uri: str, public: Path) -> HeldKey:
             details=str(problem),
             resolution="Give RSA, Ed25519 or ECDSA on a NIST curve, in PEM.",
         ) from problem
+    if uri.startswith(HSM):
+        require_token_key(uri, key)
     return _note(folder, HeldKey(key.keyid, role, uri, key.to_dict()))
 
 
@@ -131,8 +124,10 @@ def _make(folder: Path, role: str, number: int) -> HeldKey:
 
 
 def _note(folder: Path, held: HeldKey) -> HeldKey:
+    """A key that is there already is named anew: its first name may have been wrong."""
     keys = read_keys(folder) if (folder / FILE).exists() else Keys()
-    _write(folder, Keys((*keys.keys, held), keys.days))
+    others = [each for each in keys.keys if (each.keyid, each.role) != (held.keyid, held.role)]
+    _write(folder, Keys((*others, held), keys.days))
     return held
 
 
@@ -142,19 +137,3 @@ def _write(folder: Path, keys: Keys) -> None:
 
 def _is_here(folder: Path, held: HeldKey) -> bool:
     return not held.uri.startswith(IN_A_FILE) or (folder / held.uri.removeprefix(IN_A_FILE)).is_file()
-
-
-def _signer(folder: Path, held: HeldKey) -> Signer:
-    """Files are read here, since the library takes its path apart as a URI: one with a # would lead elsewhere."""
-    try:
-        key = held.key()
-        if held.uri.startswith(IN_A_FILE) and isinstance(key, SSlibKey):
-            path = folder / held.uri.removeprefix(IN_A_FILE)
-            return CryptoSigner(load_pem_private_key(path.read_bytes(), password=None), key)
-        return Signer.from_priv_key_uri(held.uri, key)
-    except Exception as problem:  # each kind of signer has errors of its own, and documents that it does
-        raise MachineError(
-            f"The key {held.uri} of {held.role} cannot be used.",
-            details=f"{type(problem).__name__}: {problem}",
-            resolution=f"Look at {folder / FILE}: it says where the key should be.",
-        ) from problem
