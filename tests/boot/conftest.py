@@ -20,6 +20,7 @@ from bedplate.local.machines.firmware import find_firmware
 from bedplate.local.machines.kvm import choose_acceleration
 from bedplate.local.machines.provider import LocalProvider
 from bedplate.testing.ready import ReadyNode, open_ready
+from bedplate.testing.updating import UpdateLab, open_update_lab
 from bedplate.testing.vm.disks import AlteredImage, copy_image
 from bedplate.testing.vm.ends import HasConsoles, read_ends
 from bedplate.testing.vm.lab import Lab, open_lab
@@ -47,6 +48,14 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield opened
         for vm in opened.made:
             vm.expect_no_trouble()
+
+
+@pytest.fixture(scope="module")
+def update_lab(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpdateLab]:
+    """A Ready node that takes releases from a repository of its own."""
+    del image  # what is built of it is built before its keys are taken
+    with open_update_lab(tmp_path_factory.mktemp("state")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

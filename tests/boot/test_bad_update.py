@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 
 import pytest
 
 from bedplate.image.build import Image
 from bedplate.image.keys import development_pair
 from bedplate.image.tools import Tools
-from bedplate.testing.updating import NODE, PANICS, UpdateLab, open_update_lab
+from bedplate.testing.updating import NODE, PANICS, UpdateLab
 
 pytestmark = pytest.mark.vm
 
@@ -18,48 +17,41 @@ HANGS = {"usr/lib/tmpfiles.d/zz-hang.conf": "w /sys/fs/cgroup/init.scope/cgroup.
 """PID 1 stands still: what no check could tell."""
 
 
-@pytest.fixture(scope="module")
-def lab(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpdateLab]:
-    del image  # what is built of it is built before its keys are taken
-    with open_update_lab(tmp_path_factory.mktemp("state")) as opened:
-        yield opened
+def test_a_uki_that_a_stranger_signed_is_never_offered_a_boot(update_lab: UpdateLab, tools: Tools) -> None:
+    before, began = update_lab.runs(), len(update_lab.console())
+    stranger = signed_by_stranger(update_lab.image(2), update_lab, tools)
+    assert "signed by another than the one that runs" in update_lab.try_in_vain(update_lab.repository.publish(stranger))
+    assert "Booting initrd" not in update_lab.console()[began:]
+    assert update_lab.runs() == before
 
 
-def test_a_uki_that_a_stranger_signed_is_never_offered_a_boot(lab: UpdateLab, tools: Tools) -> None:
-    before, began = lab.runs(), len(lab.console())
-    stranger = signed_by_stranger(lab.image(2), lab, tools)
-    assert "signed by another than the one that runs" in lab.try_in_vain(lab.repository.publish(stranger))
-    assert "Booting initrd" not in lab.console()[began:]
-    assert lab.runs() == before
+def test_a_power_cut_while_the_slot_is_written_is_made_up_for(update_lab: UpdateLab) -> None:
+    version, began = update_lab.publish(1), len(update_lab.console())
+    update_lab.home.bedplate("node", "update", NODE, f"--version={version}", "--no-wait")
+    update_lab.wait_for_line(f"Take releases/{version}/usr.zst", after=began)
+    update_lab.restart()
+    update_lab.update(version)
+    assert update_lab.runs() == version
 
 
-def test_a_power_cut_while_the_slot_is_written_is_made_up_for(lab: UpdateLab) -> None:
-    version, began = lab.publish(1), len(lab.console())
-    lab.home.bedplate("node", "update", NODE, f"--version={version}", "--no-wait")
-    lab.wait_for_line(f"Take releases/{version}/usr.zst", after=began)
-    lab.restart()
-    lab.update(version)
-    assert lab.runs() == version
+def test_a_version_whose_kernel_panics_is_left_after_its_tries(update_lab: UpdateLab) -> None:
+    before = update_lab.runs()
+    dead = update_lab.publish(4, PANICS)
+    assert update_lab.try_in_vain(dead) == "it did not come up in 3 boots"
+    assert update_lab.runs() == before
+    assert any("sysrq triggered crash" in line for line in update_lab.failure(dead)["last_lines"])
 
 
-def test_a_version_whose_kernel_panics_is_left_after_its_tries(lab: UpdateLab) -> None:
-    before = lab.runs()
-    dead = lab.publish(4, PANICS)
-    assert lab.try_in_vain(dead) == "it did not come up in 3 boots"
-    assert lab.runs() == before
-    assert any("sysrq triggered crash" in line for line in lab.failure(dead)["last_lines"])
+def test_a_version_that_hangs_is_left_by_the_watchdog(update_lab: UpdateLab) -> None:
+    before = update_lab.runs()
+    frozen = update_lab.publish(5, HANGS)
+    assert update_lab.try_in_vain(frozen) == "it did not come up in 3 boots"
+    assert update_lab.runs() == before
 
 
-def test_a_version_that_hangs_is_left_by_the_watchdog(lab: UpdateLab) -> None:
-    before = lab.runs()
-    frozen = lab.publish(5, HANGS)
-    assert lab.try_in_vain(frozen) == "it did not come up in 3 boots"
-    assert lab.runs() == before
-
-
-def signed_by_stranger(image: Image, lab: UpdateLab, tools: Tools) -> Image:
+def signed_by_stranger(image: Image, update_lab: UpdateLab, tools: Tools) -> Image:
     """The image with the signature of its UKI replaced by that of a pair with the same name in its certificate."""
-    folder = lab.folder / "stranger"
+    folder = update_lab.folder / "stranger"
     shutil.copytree(image.folder, folder, ignore=shutil.ignore_patterns("disk.*"))
     development_pair(folder / "pair", tools)
     tools.run(folder, ["sbattach", "--remove", "/mnt/uki.efi"])

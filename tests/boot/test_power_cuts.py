@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 import pytest
 
 from bedplate.host.clock import SystemClock
 from bedplate.host.run import SystemRunner
-from bedplate.image.build import Image
 from bedplate.local.pools.reconcile import provider
 from bedplate.model.machines import MachineState
-from bedplate.testing.updating import NODE, UpdateLab, open_update_lab
+from bedplate.testing.updating import NODE, UpdateLab
 
 pytestmark = pytest.mark.vm
 
@@ -22,34 +20,27 @@ LONGEST = 60.0
 SEED = 5
 
 
-@pytest.fixture(scope="module")
-def lab(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpdateLab]:
-    del image  # what is built of it is built before its keys are taken
-    with open_update_lab(tmp_path_factory.mktemp("state")) as opened:
-        yield opened
-
-
-def test_a_node_comes_back_from_power_cuts_at_random_instants_of_updates(lab: UpdateLab) -> None:
-    versions = [lab.runs(), lab.publish(1)]
+def test_a_node_comes_back_from_power_cuts_at_random_instants_of_updates(update_lab: UpdateLab) -> None:
+    versions = [update_lab.runs(), update_lab.publish(1)]
     chance, clock, seen = random.Random(SEED), SystemClock(), set()
     for _ in range(CUTS):
-        if not lab.status()["target"]:
-            (wanted,) = {*versions} - {lab.runs()}
-            lab.home.bedplate("node", "update", NODE, f"--version={wanted}", "--no-wait")
+        if not update_lab.status()["target"]:
+            (wanted,) = {*versions} - {update_lab.runs()}
+            update_lab.home.bedplate("node", "update", NODE, f"--version={wanted}", "--no-wait")
         clock.sleep(chance.uniform(0, LONGEST))
-        seen.add(lab.status()["state"])
-        boot = lab.boot_id()
-        lab.cut_power()
-        lab.wait(lambda: "" if power_of(lab) is MachineState.STOPPED else "the machine is not off yet")
-        lab.switch_on()
-        lab.wait_for_next_boot(after=boot)
-        assert lab.runs() in versions
+        seen.add(update_lab.status()["state"])
+        boot = update_lab.boot_id()
+        update_lab.cut_power()
+        update_lab.wait(lambda: "" if power_of(update_lab) is MachineState.STOPPED else "the machine is not off yet")
+        update_lab.switch_on()
+        update_lab.wait_for_next_boot(after=boot)
+        assert update_lab.runs() in versions
     assert seen & {"Writing"}, f"no cut came while it was at work, but in {seen}"
-    (wanted,) = {*versions} - {lab.runs()}
-    lab.update(wanted)
-    assert lab.runs() == wanted
+    (wanted,) = {*versions} - {update_lab.runs()}
+    update_lab.update(wanted)
+    assert update_lab.runs() == wanted
 
 
-def power_of(lab: UpdateLab) -> MachineState:
-    (machine,) = provider(lab.cluster, SystemRunner()).list()
+def power_of(update_lab: UpdateLab) -> MachineState:
+    (machine,) = provider(update_lab.cluster, SystemRunner()).list()
     return machine.state

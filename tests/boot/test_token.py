@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 
 from bedplate.cli.context import places
+from bedplate.host.pins import PIN
 from bedplate.host.run import SystemRunner
 from bedplate.image.build import Image
 from bedplate.image.disk import pack_uki, sign_loader, sign_root_hash
 from bedplate.image.keys import development_pair, own_signer
 from bedplate.image.signer import Signer
 from bedplate.image.stock import check_signature
-from bedplate.host.pins import PIN
 from bedplate.image.tools import Tools, enter_namespaces
 from bedplate.model.errors import MachineError
 from tests.boot.test_tamper import unpack_uki

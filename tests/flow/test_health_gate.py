@@ -38,6 +38,7 @@ class Loader:
     def __init__(self, *entries: Entry) -> None:
         self.listed = entries
         self.chosen = False
+        self.on_trial = False
         self.unreadable = False
         self.refusal: BedplateError | None = None
 
@@ -46,10 +47,10 @@ class Loader:
             raise MachineError("The ESP cannot be read.")
         return self.listed
 
-    def choose_other(self) -> None:
+    def choose_other(self, *, on_trial: bool = True) -> None:
         if self.refusal:
             raise self.refusal
-        self.chosen = True
+        self.chosen, self.on_trial = True, on_trial
 
 
 class World:
@@ -109,6 +110,7 @@ def test_a_version_that_fails_is_left_at_once_with_the_reason_on_disk(world: Wor
         assert verdict is not None
         assert (verdict.passed, verdict.findings) == (False, ("containerd: does not answer",))
     assert loader.chosen
+    assert not loader.on_trial
     assert world.runner.commands == [("systemctl", "reboot")]
 
 

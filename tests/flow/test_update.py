@@ -16,7 +16,9 @@ from bedplate.node.update.agent import LOOK_SECONDS
 from bedplate.node.update.memory import Memory
 from bedplate.node.update.plan import Offer
 from bedplate.node.update.states import State
-from bedplate.testing.node import FIRST, Behaviour, FakeNode, FakeReleases, FakeSlots, FixedWish, PowerCut
+from bedplate.testing.node import FIRST, Behaviour, FakeNode, FixedWish
+from bedplate.testing.served import FakeReleases
+from bedplate.testing.two_slots import FakeSlots, PowerCut
 from bedplate.wire.desired import Wish
 from tests.unit.test_signature import OURS, signed
 
@@ -149,6 +151,17 @@ def test_an_older_version_is_taken_by_name_only(node: FakeNode) -> None:
     node.source.wish = Wish(version=older, asked="1")
     node.run()
     assert node.version == older
+
+
+def test_an_older_version_that_fails_takes_no_turns_with_one_that_fails_since(node: FakeNode) -> None:
+    node.run()
+    older = "Bedplate-1.37-amd64-202611.10.0"
+    offer(node, older, Behaviour.SICK)
+    node.behaviour[FIRST] = Behaviour.SICK
+    node.source.wish = Wish(version=older, asked="1")
+    node.run()
+    assert node.boots == [FIRST, older, FIRST]
+    assert [each.version for each in node.memory.failures] == [older]
 
 
 class Never:

@@ -19,9 +19,9 @@ from bedplate.node.update.taking import Taker
 from bedplate.release.payload.make import Base, make_uki_delta
 from bedplate.testing.clock import FakeClock
 from bedplate.testing.disks import FakeDisks
-from bedplate.testing.node import FakeReleases, packed_payload
 from bedplate.testing.repack import FakeUnit
 from bedplate.testing.runner import FakeRunner
+from bedplate.testing.served import FakeReleases, packed_payload
 from bedplate.testing.slots import Boot, boot, make_disk, make_disks, make_version
 from bedplate.wire.release import PartName, Payload
 

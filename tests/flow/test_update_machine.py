@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bedplate.node.slots.loader import in_order
 from bedplate.node.update.record import Record
 from bedplate.node.update.states import State
-from bedplate.testing.node import FIRST, Behaviour, FakeNode, PowerCut
+from bedplate.testing.node import FIRST, Behaviour, FakeNode
+from bedplate.testing.two_slots import PowerCut
 from bedplate.wire.desired import Wish
 
 STABLE = "1.37/stable"

@@ -25,9 +25,11 @@ from bedplate.node.update.taking import Taker
 from bedplate.release.payload.make import Base, make_usr_delta
 from bedplate.testing.clock import FakeClock
 from bedplate.testing.disks import FakeDisks
-from bedplate.testing.node import FakeReleases, FixedWish, PowerCut, packed_payload
+from bedplate.testing.node import FixedWish
 from bedplate.testing.runner import FakeRunner, completed
+from bedplate.testing.served import FakeReleases, packed_payload
 from bedplate.testing.slots import Boot, Version, boot, make_disk, make_disks, make_version, part_of
+from bedplate.testing.two_slots import PowerCut
 from bedplate.testing.uki import make_uki
 from bedplate.wire.desired import Wish
 from bedplate.wire.release import PartName, Payload

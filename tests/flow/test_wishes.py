@@ -80,6 +80,14 @@ def test_the_first_place_that_tells_counts(tmp_path: Path) -> None:
     assert first_wish((own, given)) == Wish(channel="beta")
 
 
+def test_a_bare_request_is_one_for_what_the_next_place_wants(tmp_path: Path) -> None:
+    own, given = FileWish(tmp_path / "desired.json"), FileWish(tmp_path / "credential")
+    own.path.write_text('{"asked": "now"}')
+    assert first_wish((own, given)) == Wish(asked="now")
+    given.path.write_text('{"channel": "beta", "asked": "at first"}')
+    assert first_wish((own, given)) == Wish(channel="beta", asked="now")
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"versoin": "x"}', '{"pinned": "yes"}'])
 def test_a_file_that_cannot_be_read_is_told_and_not_guessed(tmp_path: Path, text: str) -> None:
     path = tmp_path / "desired.json"

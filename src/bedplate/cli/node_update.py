@@ -40,6 +40,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
     other_version: str
     pinned: bool
     clock: str
+    unknown_settings: tuple[str, ...]
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -90,7 +91,17 @@ def pin(
 def status(name: NameArgument, *, output: OutputOption = OutputFormat.table) -> None:
     """Show which version a node runs, and what it is about."""
     said = _node_object(name).status()
-    shown = NodeStatus(name, said.version, said.state, said.doing, said.target, said.other, said.pinned, said.clock)
+    shown = NodeStatus(
+        name=name,
+        version=said.version,
+        state=said.state,
+        node_says=said.doing,
+        target=said.target,
+        other_version=said.other,
+        pinned=said.pinned,
+        clock=said.clock,
+        unknown_settings=said.unknown_settings,
+    )
     emit(shown, output=output)
 
 

@@ -17,7 +17,7 @@ from bedplate.release.publish.keys import Keyring, make_key, make_keys
 from bedplate.release.publish.rotation import rotate
 from bedplate.release.publish.shown import newest_root, read_shown
 from bedplate.release.publish.store import FolderStore
-from bedplate.testing.node import packed_payload
+from bedplate.testing.served import packed_payload
 from bedplate.testing.slots import Version
 from bedplate.wire.release import PartName, Payload, folder_of
 

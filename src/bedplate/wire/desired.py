@@ -53,7 +53,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     wish of the request `asked`; `busy` is that it is not done with that.
 
     `other` is the version in the other slot that the boot loader could start, or empty. `clock` says so when the
-    time is not known to be right and the latest time ever seen stands in.
+    time is not known to be right and the latest time ever seen stands in. `unknown_settings` are keys of the agent's
+    settings that the running version passes over.
     """
 
     version: str
@@ -66,6 +67,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     pinned: bool = False
     asked: str = ""
     clock: str = ""
+    unknown_settings: tuple[str, ...] = ()
     failures: tuple[Failed, ...] = ()
     history: tuple[Line, ...] = ()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bedplate.image.keys import own_signer
 from bedplate.host.pins import PIN
+from bedplate.image.keys import own_signer
 from bedplate.image.token import TokenPair, token_pair
 from bedplate.model.errors import MachineError, UserError
 from tests.unit.image.test_keys import private_key, write_certificate, write_key

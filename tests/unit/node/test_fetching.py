@@ -21,9 +21,9 @@ from bedplate.release.trust.layout import target_file
 from bedplate.release.trust.repository import Repository
 from bedplate.testing.clock import START
 from bedplate.testing.http import PIECE_BYTES, FakeHttp, Lie, altered, away, broken_off, endless, honest, truncated
-from bedplate.testing.node import PowerCut
 from bedplate.testing.releases import MIRROR, OLDER
 from bedplate.testing.simulator import RepositorySimulator
+from bedplate.testing.two_slots import PowerCut
 from bedplate.wire.release import PartName, Payload
 
 SIGNED = random.Random(5).randbytes(15_000)

@@ -55,6 +55,10 @@ def update(to: Version) -> Callable[[Slots], None]:
     return run
 
 
+def leave(slots: Slots) -> None:
+    slots.choose_other(on_trial=False)
+
+
 def clear_and_bless(slots: Slots) -> None:
     slots.bless()
     slots.clear()
@@ -73,6 +77,9 @@ CASES = {
     "go back by hand": Case(PROVEN | {f"{BEFORE.name}.efi": BEFORE.uki}, Slots.choose_other, then=BEFORE),
     "go back to one that failed": Case(
         PROVEN | {f"{NEXT.name}+0-3.efi": NEXT.uki}, Slots.choose_other, then=NEXT, other=NEXT
+    ),
+    "leave an older one that failed": Case(
+        {f"{NOW.name}+2-1.efi": NOW.uki, f"{NEXT.name}+0.efi": NEXT.uki}, leave, then=NEXT, other=NEXT
     ),
     "bless": Case({f"{NOW.name}+2-1.efi": NOW.uki, f"{BEFORE.name}.efi": BEFORE.uki}, Slots.bless, then=NOW),
     "bless and clear": Case({f"{NOW.name}+2-1.efi": NOW.uki, f"{BEFORE.name}.efi": BEFORE.uki}, clear_and_bless, NOW),

@@ -122,6 +122,20 @@ def test_going_back_to_a_version_that_failed_gives_it_new_tries() -> None:
     assert listed(slots) == [f"{BEFORE.name}+3.efi", f"{NOW.name}+0.efi"]
 
 
+def test_what_ran_before_an_older_version_that_failed_is_not_tried_again_but_stays() -> None:
+    older = make_version(0)
+    ukis = {f"{older.name}+2-1.efi": older.uki, f"{NOW.name}+0.efi": NOW.uki}
+    slots = Slots(make_disks(make_disk({"usr-a": NOW, "usr-b": older}, ukis)), root_hash=older.root_hash)
+    slots.choose_other(on_trial=False)
+    assert listed(slots) == [f"{NOW.name}.efi", f"{older.name}+2-1.efi"]
+
+
+def test_what_failed_itself_is_on_trial_in_any_case() -> None:
+    slots = slots_of(with_ukis({f"{NOW.name}+2-1.efi": NOW.uki, f"{BEFORE.name}+0-3.efi": BEFORE.uki}))
+    slots.choose_other(on_trial=False)
+    assert listed(slots) == [f"{BEFORE.name}+3.efi", f"{NOW.name}+0.efi"]
+
+
 def test_there_is_no_going_back_to_a_slot_that_is_not_whole() -> None:
     disks = node()
     slots = slots_of(disks)

@@ -75,3 +75,10 @@ def test_why_the_api_server_does_not_take_a_status_is_told_once(tmp_path: Path) 
     publish(Answer(Reach.ANSWERED, 200, b"{}"), "two")
     publish(refused, "three")
     assert len(said) == 2
+
+
+def test_settings_that_are_passed_over_are_told() -> None:
+    keys = ("source.mirors", "x" * 1000, *(f"later.{number}" for number in range(100)))
+    status = status_of(Memory(), FACTS, Wish(), "", busy=False, clock="", unknown=keys)
+    assert status.unknown_settings[0] == "source.mirors"
+    assert len(msgspec.json.encode(status.unknown_settings)) < 1000

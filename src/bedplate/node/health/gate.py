@@ -134,7 +134,7 @@ class Gate:
     def _choose_other(self) -> None:
         """`UserError` ends it here: what could be gone back to is not whole. Otherwise the loader counts the boot."""
         try:
-            self.slots.choose_other()
+            self.slots.choose_other(on_trial=False)
         except (MachineError, OurError) as problem:
             self.say(f"The boot loader has to give it up by itself, after its tries. {problem}")
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from bedplate.host.clock import Clock
 from bedplate.host.links import Links
-from bedplate.host.peers import PORTS, Peers
+from bedplate.host.peers import Peers
 from bedplate.host.run import Runner
-from bedplate.model.network import Answer, Caller, Reach
+from bedplate.model.network import Answer, Caller, Reach, address_of
 from bedplate.node.apiserver import CERTIFICATE, as_caller, find_access
 from bedplate.node.report.facts import Facts, Network, NodeState, NoState, Request, Server, Time
 from bedplate.node.units import bad_units
@@ -114,11 +114,10 @@ class Node:
 def named_server(access: Access) -> Server | None:
     """The server that a kubeconfig names; None when its address is none."""
     try:
-        parts = urlsplit(access.server)
-        port = parts.port or PORTS[parts.scheme]
-    except (KeyError, ValueError):
+        address = address_of(access.server)
+    except ValueError:
         return None
-    return Server(parts.hostname, port, bool(access.token)) if parts.hostname else None
+    return Server(address.host, address.port, bool(access.token))
 
 
 def _try(decode: Callable[[bytes], T], text: bytes) -> T | None:

@@ -165,11 +165,12 @@ class Slots:
             ukis.copy(running, kept)
         ukis.remove(kept, {each.file for each in own} - {kept})
 
-    def choose_other(self) -> None:
-        """Make the loader choose the other slot's version, which gets new tries if it had used them up.
+    def choose_other(self, *, on_trial: bool = True) -> None:
+        """Make the loader choose the other slot's version, which gets new tries if it has none left.
 
-        What runs is set back to `+0` and stays as a fallback. Raises `UserError` when there is no other version, or
-        it is not complete.
+        Without `on_trial` one that proved itself once gets none: if it was judged again and failed as well, the two
+        would take turns. What runs is set back to `+0` and stays as a fallback. Raises `UserError` when there is no
+        other version, or it is not complete.
         """
         layout = self.layout()
         ukis = Ukis(self.disks, layout.esp)
@@ -181,7 +182,7 @@ class Slots:
             )
         self._require_sound(layout, other)
         if other.left == 0:
-            ukis.replace(other, file_name(other.stem, left=TRIES))
+            ukis.replace(other, file_name(other.stem, left=TRIES if on_trial or not other.is_proven else None))
         ukis.prefer(other.root_hash)
 
     def _require_sound(self, layout: Layout, other: Entry) -> None:

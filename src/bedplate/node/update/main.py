@@ -98,7 +98,8 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
 
     def publish(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool) -> None:
         clock = _clock(world, releases)
-        publisher.publish(status_of(memory, facts, wish, doing, busy=busy, clock=clock))
+        unknown = settings.unknown
+        publisher.publish(status_of(memory, facts, wish, doing, busy=busy, clock=clock, unknown=unknown))
 
     def gather() -> Facts:
         verdict, failed = (_verdict(world.root / name) for name in (VERDICT, FAILED))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -22,8 +23,10 @@ SHOWN_HISTORY, SHOWN_FAILURES, SHOWN_LINES = 30, 5, 20
 """An object's annotations may have 256 KiB in all, and every watcher of the node gets them."""
 
 
-def status_of(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool, clock: str) -> Status:
-    """The state in plain values, cut to what an annotation may hold."""
+def status_of(
+    memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: bool, clock: str, unknown: Sequence[str] = ()
+) -> Status:
+    """The state in plain values, cut to what an annotation may hold. `unknown` are settings that are passed over."""
     working = [each.version for each in others_that_work(memory, facts)]
     target = memory.target
     return Status(
@@ -37,6 +40,7 @@ def status_of(memory: Memory, facts: Facts, wish: Wish, doing: str, *, busy: boo
         pinned=wish.pinned,
         asked=wish.asked,
         clock=clock,
+        unknown_settings=tuple(cut(key, LINE_LENGTH) for key in islice(unknown, SHOWN_LINES)),
         failures=tuple(
             Failed(
                 version=each.version,

@@ -76,5 +76,14 @@ def _known(last: FileWish) -> Wish | None:
 
 
 def first_wish(sources: Sequence[WishSource]) -> Wish:
-    """The wish of the first source that has one; nothing but the settings' channel where none has."""
-    return next((wish for source in sources if (wish := source.look()) is not None), Wish())
+    """The wish of the first source that has one; nothing but the settings' channel where none has.
+
+    A bare request, which names neither version nor channel nor anything else, is one for what the next source wants.
+    """
+    asked = ""
+    for source in sources:
+        wish = source.look() or Wish()
+        asked = asked or wish.asked
+        if wish != Wish(asked=wish.asked):
+            return msgspec.structs.replace(wish, asked=asked)
+    return Wish(asked=asked)

@@ -22,7 +22,7 @@ from bedplate.model.plans import Action, Verb
 from bedplate.release.publish.keys import Keyring
 from bedplate.release.publish.roles import OF_THE_ROOT, ROOT, RULES, SNAPSHOT, TARGETS, TIMESTAMP
 from bedplate.release.publish.shown import Shown
-from bedplate.release.publish.signers import S, signed
+from bedplate.release.publish.signers import signed
 from bedplate.release.publish.store import Store
 from bedplate.release.trust.layout import (
     CHANNELS,

@@ -1,0 +1,169 @@
+"""Two slots, an ESP and a boot loader in memory. At every call the power can go, before it did anything or after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from bedplate.model.errors import MachineError, OurError, UserError
+from bedplate.model.reading import InMemory, ReadAt
+from bedplate.node.slots.loader import Entry, after_start, entry_of, file_name, in_order
+from bedplate.node.slots.rules import fallback_of
+from bedplate.node.slots.slots import TRIES
+from bedplate.wire.release import Part, Release
+
+
+class PowerCut(BaseException):
+    """The agent is gone, wherever it was. No `except` of ours may catch it."""
+
+
+@dataclass
+class Content:
+    """What a slot holds."""
+
+    version: str = ""
+    root_hash: str = ""
+    chunks: int = 0
+    sealed: bool = False
+    identified: bool = False
+
+    @property
+    def whole(self) -> bool:
+        return self.sealed and self.identified
+
+
+@dataclass
+class FakeSlots:
+    """Stands in for `bedplate.node.slots.slots.Slots`, with a loader that chooses and counts as systemd-boot does.
+
+    `cut_in` counts down with every call that changes the disk; at 0 the power goes, half of the times after it.
+    `failing` is that the other slot can be neither read nor written, `damaged` that the ESP cannot.
+    """
+
+    running: int = 0
+    contents: list[Content] = field(default_factory=lambda: [Content(), Content()])
+    esp: list[Entry] = field(default_factory=list)
+    cut_in: int = -1
+    calls: int = 0
+    failing: bool = False
+    damaged: bool = False
+
+    @property
+    def root_hash(self) -> str:
+        return self.contents[self.running].root_hash
+
+    @property
+    def other(self) -> Content:
+        return self.contents[1 - self.running]
+
+    def entries(self) -> tuple[Entry, ...]:
+        if self.damaged:
+            raise MachineError("The ESP is damaged, so it is not touched.")
+        return in_order(self.esp)
+
+    def clear(self) -> None:
+        self.entries()
+        fallback_of(self.esp, self.root_hash)
+        with self._power():
+            self.esp = [each for each in self.esp if each.root_hash == self.root_hash]
+
+    def resume_point(self, part: Part) -> int:
+        return 0 if self.failing else min(self.other.chunks, len(part.chunks))
+
+    def write_usr(self, part: Part, chunks: Iterable[bytes], *, first: int = 0) -> None:
+        if any(each.root_hash != self.root_hash for each in self.esp):
+            raise OurError(f"The loader could choose what {len(part.chunks)} chunks go over.")
+        self._require_slot()
+        self.contents[1 - self.running] = Content(chunks=first)
+        for _ in chunks:
+            with self._power():
+                self.other.chunks += 1
+
+    @contextmanager
+    def base(self, size: int) -> Iterator[ReadAt]:
+        raise NotImplementedError(size)
+        yield
+
+    def seal(self, release: Release) -> None:
+        self._require_slot()
+        with self._power():
+            self.other.version, self.other.sealed = release.version, True
+
+    def identify(self, release: Release) -> None:
+        with self._power():
+            self.other.root_hash, self.other.identified = release.verity.root_hash, True
+
+    def install(self, release: Release, chunks: Iterable[bytes]) -> None:
+        self.entries()
+        if any(each.root_hash != self.root_hash for each in self.esp):
+            raise OurError("The loader may still choose another.")
+        for _ in chunks:
+            with self._power():
+                pass
+        with self._power():
+            self.esp.append(entry_under(release.version, release.verity.root_hash, TRIES))
+        self._prefer(release.verity.root_hash)
+
+    @contextmanager
+    def base_uki(self) -> Iterator[ReadAt]:
+        yield InMemory(b"nobody signed this")
+
+    def bless(self) -> None:
+        self.entries()
+        with self._power():
+            self._change(self.root_hash, left=None)
+
+    def choose_other(self, *, on_trial: bool = True) -> None:
+        listed = any(each.root_hash == self.other.root_hash for each in self.entries())
+        if not self.other.whole or not listed or self.failing:
+            raise UserError("There is no other version to go back to.")
+        used_up = [each for each in self.esp if each.root_hash == self.other.root_hash and each.left == 0]
+        if used_up:
+            with self._power():
+                settled = not on_trial and used_up[0].is_proven
+                self._change(self.other.root_hash, left=None if settled else TRIES)
+        self._prefer(self.other.root_hash)
+
+    def _prefer(self, root_hash: str) -> None:
+        chosen = self.entries()[0].root_hash
+        if chosen != root_hash:
+            with self._power():
+                self._change(chosen, left=0)
+
+    def boot(self, picked: str = "") -> str:
+        """Let the loader choose and count, or somebody at its menu; the version that it starts."""
+        listed = in_order(self.esp)
+        chosen = next((each for each in listed if each.version == picked), listed[0])
+        self.esp = [*after_start([chosen]), *(each for each in listed if each != chosen)]
+        self.running = next(n for n, each in enumerate(self.contents) if each.root_hash == chosen.root_hash)
+        if not self.contents[self.running].whole:
+            raise AssertionError(f"The loader chose {chosen.version}, which is not whole.")
+        return chosen.version
+
+    def rot(self) -> None:
+        """Lose what the other slot holds; the loader does not know."""
+        self.contents[1 - self.running] = replace(self.other, chunks=0, sealed=False)
+
+    def _require_slot(self) -> None:
+        if self.failing:
+            raise MachineError("The disk cannot be read.", details="[Errno 5] Input/output error")
+
+    def _change(self, root_hash: str, *, left: int | None) -> None:
+        self.esp = [
+            entry_under(each.version, root_hash, left) if each.root_hash == root_hash else each for each in self.esp
+        ]
+
+    @contextmanager
+    def _power(self) -> Iterator[None]:
+        self.calls += 1
+        self.cut_in -= 1
+        if self.cut_in == 0 and self.calls % 2:
+            raise PowerCut
+        yield
+        if self.cut_in == 0:
+            raise PowerCut
+
+
+def entry_under(version: str, root_hash: str, left: int | None) -> Entry:
+    return entry_of(file_name(version, left=left), version=version, root_hash=root_hash)
