@@ -15,6 +15,11 @@ pytestmark = pytest.mark.vm
 
 HANGS = {"usr/lib/tmpfiles.d/zz-hang.conf": "w /sys/fs/cgroup/init.scope/cgroup.freeze - - - - 1\n"}
 """PID 1 stands still: what no check could tell."""
+NO_VERDICT = {
+    "usr/lib/systemd/system/bedplate-health.service.d/zz-no-verdict.conf": "[Service]\nExecStart=\n"
+    "ExecStart=systemctl no-such-word\n"
+}
+"""The gate ends without a word."""
 
 
 def test_a_uki_that_a_stranger_signed_is_never_offered_a_boot(update_lab: UpdateLab, tools: Tools) -> None:
@@ -46,6 +51,13 @@ def test_a_version_that_hangs_is_left_by_the_watchdog(update_lab: UpdateLab) -> 
     before = update_lab.runs()
     frozen = update_lab.publish(5, HANGS)
     assert update_lab.try_in_vain(frozen) == "it did not come up in 3 boots"
+    assert update_lab.runs() == before
+
+
+def test_a_version_whose_gate_gives_no_verdict_is_left_after_its_tries(update_lab: UpdateLab) -> None:
+    before = update_lab.runs()
+    silent = update_lab.publish(6, NO_VERDICT)
+    assert "3 boots" in update_lab.try_in_vain(silent)
     assert update_lab.runs() == before
 
 

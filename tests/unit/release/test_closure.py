@@ -8,7 +8,13 @@ from bedplate.host.run import SystemRunner
 
 CLIENT = "bedplate.release.trust.bundle"
 PACKAGES = {"bedplate", "msgspec", "tuf", "securesystemslib", "urllib3", "cryptography", "typing_extensions"}
-LOOK = f"import sys; before = set(sys.modules); import {CLIENT}; print(*(set(sys.modules) - before))"
+LOOK = f"""
+import sys
+sys.modules["pkcs11"] = None  # nodes have none; securesystemslib loads it for signers where it is installed
+before = set(sys.modules)
+import {CLIENT}
+print(*(set(sys.modules) - before))
+"""
 
 
 def loaded() -> set[str]:

@@ -34,7 +34,7 @@ class Sources:
     trusted: Trusted | None = None
     _chosen: Repository | None = None
     _failed: list[Repository] = field(default_factory=list)
-    """Those that gave no payload since the last refresh, the last one last."""
+    """Those that could not be believed, or gave no payload, since the last refresh; the last one last."""
 
     def refresh(self) -> Trusted:
         """Ask all in turn, until one can be believed. Raises `PeerError` when there is none."""
@@ -89,6 +89,8 @@ class Sources:
                 self.trusted = each.refresh()
             except PeerError as problem:
                 problems.append(problem)
+                if each not in self._failed:
+                    self._failed.append(each)
                 continue
             self._chosen = each
             return self.trusted
