@@ -13,6 +13,7 @@ from bedplate.wire.desired import STATUS, Failed, Line, Status, Wish, annotation
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/node-annotations.md").read_text()
 ALL = Wish(version="v", channel="c", rollback=True, pinned=True, asked="now")
+COMMANDS, FILES = re.findall(r"```sh\n(.*)\n```", PAGE), re.findall(r"```json\n(.*)\n```", PAGE)
 TABLES = re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE)
 KINDS: dict[str, object] = {
     "text": "string",
@@ -22,6 +23,10 @@ KINDS: dict[str, object] = {
     "time": "string",
     "time or null": {"string", "null"},
 }
+
+what_it_tells = pytest.mark.parametrize(
+    ("table", "kind"), [(1, Status), (2, Failed), (3, Line)], ids=["status", "failure", "line"]
+)
 
 
 def rows(table: str) -> list[list[str]]:
@@ -39,12 +44,12 @@ def test_each_row_gives_a_value_that_says_so() -> None:
         assert wish_of({name.strip("`"): written}) != Wish(), name
 
 
-@pytest.mark.parametrize(("table", "kind"), [(1, Status), (2, Failed), (3, Line)], ids=["status", "failure", "line"])
+@what_it_tells
 def test_each_field_of_what_it_tells_has_its_row(table: int, kind: type[msgspec.Struct]) -> None:
     assert [row[0] for row in rows(TABLES[table])] == [f"`{field}`" for field in kind.__struct_fields__]
 
 
-@pytest.mark.parametrize(("table", "kind"), [(1, Status), (2, Failed), (3, Line)], ids=["status", "failure", "line"])
+@what_it_tells
 def test_each_field_is_of_the_kind_that_its_row_says(table: int, kind: type[msgspec.Struct]) -> None:
     schema = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"]
     for name, value, _ in rows(TABLES[table]):
@@ -58,14 +63,17 @@ def test_the_status_is_in_the_annotation_that_the_page_names() -> None:
 
 
 def test_the_annotation_and_the_file_of_the_example_say_the_same() -> None:
-    (command, _), (file,) = re.findall(r"```sh\n(.*)\n```", PAGE), re.findall(r"```json\n(.*)\n```", PAGE)
-    written = dict(word.split("=", 1) for word in shlex.split(command) if "=" in word)
-    assert wish_of(written) == msgspec.json.decode(file, type=Wish) != Wish()
+    (command, _), (file,) = COMMANDS, FILES
+    assert told_by(command) == msgspec.json.decode(file, type=Wish) != Wish()
 
 
 def test_the_example_of_going_back_can_be_used() -> None:
-    command = re.findall(r"```sh\n(.*)\n```", PAGE)[1]
-    wish = wish_of(dict(word.split("=", 1) for word in shlex.split(command) if "=" in word))
+    wish = told_by(COMMANDS[1])
     assert wish is not None
     assert wish.rollback
     assert wish.asked
+
+
+def told_by(command: str) -> Wish | None:
+    """What `kubectl annotate` makes known to the node."""
+    return wish_of(dict(word.split("=", 1) for word in shlex.split(command) if "=" in word))

@@ -12,12 +12,10 @@ from pathlib import Path
 import pytest
 
 from bedplate.cli.main import main
-from bedplate.release.publish.keys import Keyring, make_key
 from bedplate.release.publish.roles import RULES
-from bedplate.release.publish.rotation import rotate
 from bedplate.testing.releases import VERSION, prepared_release
 from bedplate.testing.store import MemoryStore
-from tests.unit.release.publisher import Change, Publisher, publishing
+from tests.unit.release.publisher import Publisher, exchanging, publishing
 
 HOW_TO = Path(__file__).parents[2] / "docs/how-to"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -68,7 +66,7 @@ def test_nodes_can_look_at_the_server_after_each_copy_of_the_page(tmp_path: Path
     publisher = Publisher(tmp_path)
     publisher.do(publishing())
     served = MemoryStore(dict(publisher.store.files))
-    publisher.do(exchange(publisher, role))
+    publisher.do(exchanging(publisher, role))
     whole, publisher.store = publisher.store.files, served
     lines = re.findall(r"^rsync .*", (HOW_TO / FIRST).read_text(), re.MULTILINE)
     for line in lines:
@@ -77,13 +75,6 @@ def test_nodes_can_look_at_the_server_after_each_copy_of_the_page(tmp_path: Path
         served.files |= {path: whole[path] for path in copied}
         assert publisher.node(f"node-{lines.index(line)}").release(VERSION).version == VERSION, line
     assert served.files == whole
-
-
-def exchange(publisher: Publisher, role: str) -> Change:
-    held = make_key(publisher.folder / "keys", role)
-    publisher.keys = Keyring([publisher.folder / "keys"])
-    old = publisher.keys.of_role(role)[0].keyid
-    return lambda edit: rotate(edit, role, add=[held.key()], remove=[old])
 
 
 def is_copied(line: str, path: str) -> bool:

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from bedplate.release.publish.changes import begin, promote, publish, withdraw
 from bedplate.release.publish.edit import Edit, carry_out
-from bedplate.release.publish.keys import Keyring, make_keys
+from bedplate.release.publish.keys import Keyring, make_key, make_keys
+from bedplate.release.publish.rotation import rotate
 from bedplate.release.publish.shown import read_shown
 from bedplate.release.trust.repository import Repository
 from bedplate.testing.clock import START
@@ -56,3 +57,11 @@ def promoting(version: str = VERSION, *, allow_rollback: bool = False) -> Change
 
 def withdrawing(version: str = VERSION, reason: str = "it eats disks") -> Change:
     return lambda edit: withdraw(edit, version, reason)
+
+
+def exchanging(publisher: Publisher, role: str) -> Change:
+    """A new key for a role in place of its first one."""
+    held = make_key(publisher.folder / "keys", role)
+    publisher.keys = Keyring([publisher.folder / "keys"])
+    old = publisher.keys.of_role(role)[0].keyid
+    return lambda edit: rotate(edit, role, add=[held.key()], remove=[old])

@@ -16,17 +16,9 @@ from bedplate.release.publish.rotation import rotate
 from bedplate.release.publish.shown import read_shown
 from bedplate.testing.releases import OLDER, VERSION
 from bedplate.testing.store import MemoryStore, PowerCut
-from tests.unit.release.publisher import STABLE, Change, Publisher, promoting, publishing
+from tests.unit.release.publisher import STABLE, Publisher, exchanging, promoting, publishing
 
 ROTATED = list(RULES)
-
-
-def exchanging(publisher: Publisher, role: str) -> Change:
-    """A new key for a role in place of its first one."""
-    held = make_key(publisher.folder / "keys", role)
-    publisher.keys = Keyring([publisher.folder / "keys"])
-    old = publisher.keys.of_role(role)[0].keyid
-    return lambda edit: rotate(edit, role, add=[held.key()], remove=[old])
 
 
 @pytest.fixture

@@ -121,14 +121,15 @@ class Edit:
         writes = [Write(path, content) for path, (_, content, _) in self._files.items()]
         snapshot = deepcopy(self.shown.snapshot)
         for name, (role, _) in self._ordered():
-            data = self._sign(name, role, keyring)
+            data = _signed(role, self._signers(name, keyring))
             writes.append(Write(metadata_file(name, role.version), data))
             snapshot.meta[f"{name}.json"] = _meta(role, data)
         if self.stamps:
             writes += self._stamp(snapshot, keyring)
         if self._root is not None:
             root = self._root[0]
-            sealed = Write(metadata_file(ROOT, root.version), self._sign_root(root, keyring, root_signers))
+            data = _signed(root, [*root_signers, *self._signers(ROOT, keyring)])
+            sealed = Write(metadata_file(ROOT, root.version), data)
             writes = [*writes, sealed] if self._carried_over(keyring) else [sealed, *writes]
         return tuple(writes)
 
@@ -147,7 +148,7 @@ class Edit:
         stamp.version = self.shown.timestamp.version + 1
         stamp.expires, stamp.snapshot_meta = expires, self._snapshot_meta
         stamp.unrecognized_fields |= {**self._facts(), **marks}
-        return self._sign(TIMESTAMP, stamp, keyring)
+        return _signed(stamp, self._signers(TIMESTAMP, keyring))
 
     def leave_a_version_to_a_bundle(self) -> None:
         """Sign the timestamp with one version more than the next, which is the bundle's."""
@@ -156,7 +157,7 @@ class Edit:
     def _stamp(self, snapshot: Snapshot, keyring: Keyring) -> list[Write]:
         snapshot.version += 1
         snapshot.expires = max(self.expiry(SNAPSHOT), self._snapshot_until)
-        data = self._sign(SNAPSHOT, snapshot, keyring)
+        data = _signed(snapshot, self._signers(SNAPSHOT, keyring))
         self._snapshot_meta = _meta(snapshot, data)
         stamp = deepcopy(self.shown.timestamp)
         stamp.version = self._stamp_version
@@ -164,7 +165,7 @@ class Edit:
         stamp.unrecognized_fields |= self._facts()
         return [
             Write(metadata_file(SNAPSHOT, snapshot.version), data),
-            Write(TIMESTAMP_FILE, self._sign(TIMESTAMP, stamp, keyring)),
+            Write(TIMESTAMP_FILE, _signed(stamp, self._signers(TIMESTAMP, keyring))),
         ]
 
     def _facts(self) -> Mapping[str, object]:
@@ -186,18 +187,9 @@ class Edit:
         delegator = self._roles[parent][0] if parent in self._roles else self.shown.roles[parent]
         return [delegator.get_delegated_role(name)]
 
-    def _sign(self, name: str, role: S, keyring: Keyring) -> bytes:
-        new, *old = self._holders(name)
-        signers = keyring.signers_of(name, new.keyids, new.threshold)
-        for each in old:
-            signers += [s for s in keyring.signers(each.keyids) if s.public_key.keyid not in new.keyids]
-        return _signed(role, signers)
-
-    def _sign_root(self, root: Root, keyring: Keyring, more: Sequence[Signer]) -> bytes:
-        signers = list(more)
-        for holder in self._holders(ROOT):
-            signers += keyring.signers_of(ROOT, holder.keyids, holder.threshold)
-        return _signed(root, signers)
+    def _signers(self, name: str, keyring: Keyring) -> list[Signer]:
+        """All here that may sign as `name`; `require` has seen that they are enough."""
+        return [signer for holder in self._holders(name) for signer in keyring.signers(holder.keyids)]
 
     def _require_a_sane_clock(self) -> None:
         """A new timestamp key begins anew: whoever had the old one may have signed any time."""

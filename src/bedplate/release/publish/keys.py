@@ -64,11 +64,6 @@ class Keyring:
         """The signers of those keys that are here, in the order of the keys."""
         return [_signer(*self._here[keyid]) for keyid in keyids if keyid in self._here]
 
-    def signers_of(self, role: str, keyids: Sequence[str], threshold: int) -> list[Signer]:
-        """Signers enough to sign as `role`. Raises `UserError` with the keys that are missing."""
-        self.require(role, keyids, threshold)
-        return self.signers(keyids)
-
     def require(self, role: str, keyids: Sequence[str], threshold: int, *, besides: Collection[str] = ()) -> None:
         """Raise `UserError` with the keys that are missing to sign as `role`; those of `besides` count as here."""
         lacking = [keyid for keyid in keyids if keyid not in self._here and keyid not in besides]
