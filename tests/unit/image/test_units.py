@@ -133,3 +133,9 @@ def test_a_gate_that_hangs_is_ended_later_than_one_that_waits_for_the_longest_ti
     (limit,) = (line for line in lines("bedplate-health.service") if line.startswith("JobTimeoutSec="))
     minutes = int(limit.removeprefix("JobTimeoutSec=").removesuffix("min"))
     assert minutes * 60 >= MOST_SECONDS + 30 * 60  # until the gate runs, and to look through the other slot
+
+
+def test_the_kernel_knows_disks_that_may_be_plugged_in_before_the_agent_starts() -> None:
+    agent = (RECIPE / "usr/lib/systemd/system/bedplate-agent.service").read_text()
+    loaded = (RECIPE / "usr/lib/modules-load.d/bedplate.conf").read_text().splitlines()
+    assert ("DeviceAllow=block-sd rw" in agent, "sd_mod" in loaded) == (True, True)
