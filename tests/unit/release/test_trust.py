@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from securesystemslib.signer import CryptoSigner
 
-from bedplate.model.errors import PeerError, UserError
+from bedplate.model.errors import MachineError, PeerError, UserError
 from bedplate.release.payload.apply import rebuild_full
 from bedplate.release.trust.layout import BUNDLE, CHANNELS, MADE, TIMESTAMP_FILE, metadata_file
 from bedplate.release.trust.refusals import ReleaseWithdrawn
@@ -332,6 +332,46 @@ def test_when_every_mirror_fails_each_says_why(node: Node) -> None:
         node.repository(OTHER, MIRROR, http=mirrors.http).refresh()
     assert "is too slow" in caught.value.details
     assert "lacks the timestamp" in caught.value.details
+
+
+def lie_of(problem: Exception) -> Lie:
+    """A mirror that brings this about half-way."""
+
+    def lie(_: str, data: bytes) -> Iterator[bytes]:
+        yield data[:1]
+        raise problem
+
+    return lie
+
+
+ODD = [
+    UserError("'releases.example' is not an address of a server."),
+    MachineError("The authority that is to be trusted cannot be read."),
+    KeyError("nobody foresaw this"),
+    OSError("nor this"),
+]
+
+
+@pytest.mark.parametrize("problem", ODD, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("end", ["timestamp.json", "manifest.json", ".usr.zst"])
+def test_whatever_one_mirror_brings_about_the_others_are_asked(node: Node, end: str, problem: Exception) -> None:
+    mirrors = TwoMirrors(node.simulator, end, lie_of(problem))
+    assert usr_of(node.repository(OTHER, MIRROR, http=mirrors.http)) == b"usr" * 5000
+
+
+def test_what_nobody_foresaw_is_told_with_the_mirror_and_the_place(node: Node) -> None:
+    node.http.lies["timestamp.json"] = lie_of(KeyError("no such key"))
+    with pytest.raises(PeerError, match=f"{MIRROR} does what nobody foresaw") as caught:
+        node.repository().refresh()
+    assert caught.value.details.startswith("KeyError: 'no such key' (test_trust.py:")
+
+
+def test_where_this_machine_fails_as_well_that_is_told(node: Node) -> None:
+    mirrors = TwoMirrors(node.simulator, "timestamp.json", lie_of(MachineError("There is no space left.")))
+    del node.simulator.files[TIMESTAMP_FILE]
+    mirrors.http.pages = lambda url: b"x" if url.startswith(OTHER) and "timestamp" in url else None
+    with pytest.raises(MachineError, match="There is no space left"):
+        node.repository(OTHER, MIRROR, http=mirrors.http).refresh()
 
 
 def test_a_timestamp_that_has_not_changed_is_not_sent_again(node: Node) -> None:

@@ -12,7 +12,7 @@ from bedplate.host.http import Http
 from bedplate.model.digests import Sha256
 from bedplate.model.errors import PeerError
 from bedplate.release.trust.layout import target_file
-from bedplate.release.trust.refusals import ANOTHER, no_mirror
+from bedplate.release.trust.refusals import ANOTHER, no_mirror, of_mirror
 
 
 @dataclass(slots=True)
@@ -59,8 +59,8 @@ class Mirrors:
             except GeneratorExit:
                 self._blame(mirror, alone=before == start)
                 raise
-            except PeerError as problem:
-                problems.append(problem)
+            except Exception as problem:  # noqa: BLE001 — whatever one does, the next one is asked
+                problems.append(of_mirror(mirror, problem))
             else:
                 if at < target.length:
                     problems.append(_short(url, at, target.length))

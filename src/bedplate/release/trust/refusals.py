@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from traceback import extract_tb
 
 from tuf.api.exceptions import (
     BadVersionNumberError,
@@ -15,7 +17,7 @@ from tuf.api.exceptions import (
 from tuf.api.metadata import Metadata, Root, Targets
 from tuf.api.serialization import DeserializationError
 
-from bedplate.model.errors import PeerError, UserError
+from bedplate.model.errors import BedplateError, PeerError, UserError
 from bedplate.release.trust.moment import Moment
 
 ANOTHER = "Use another mirror, and tell whoever runs this one."
@@ -68,6 +70,20 @@ def unsigned(
     else:
         brief = f"{mirror} has a new {role} that its own keys have not signed."
     return PeerError(brief, details=str(problem), resolution=ANOTHER)
+
+
+def of_mirror(mirror: str, problem: Exception) -> PeerError:
+    """What came of asking one mirror, whatever it was: nothing about one may keep the others from being asked."""
+    if isinstance(problem, PeerError):
+        return problem
+    if isinstance(problem, BedplateError):
+        return PeerError(problem.brief, details=problem.details, resolution=problem.resolution)
+    place = extract_tb(problem.__traceback__)[-1]
+    return PeerError(
+        f"{mirror} does what nobody foresaw.",
+        details=f"{type(problem).__name__}: {problem} ({Path(place.filename).name}:{place.lineno}, {place.name})",
+        resolution=f"{ANOTHER} Please report it.",
+    )
 
 
 def no_mirror(problems: Sequence[PeerError]) -> PeerError:

@@ -13,11 +13,11 @@ from tuf.api.metadata import TargetFile
 
 from bedplate.host.files import write_atomically
 from bedplate.host.http import Http
-from bedplate.model.errors import PeerError, UserError
+from bedplate.model.errors import MachineError, PeerError, UserError
 from bedplate.release.trust.client import Client, Tags
 from bedplate.release.trust.mirrors import Mirrors, digest_of
 from bedplate.release.trust.moment import LONG_AGO, Moment, moment
-from bedplate.release.trust.refusals import ANOTHER, ReleaseWithdrawn, no_mirror
+from bedplate.release.trust.refusals import ANOTHER, ReleaseWithdrawn, no_mirror, of_mirror
 from bedplate.wire.release import (
     WITHDRAWN,
     Channel,
@@ -139,16 +139,21 @@ class Repository:
         return self.mirrors.whole(target)
 
     def _trusted(self, question: Callable[[Client], T]) -> T:
-        """The answer by the first mirror that can be trusted with it."""
-        problems = list[PeerError]()
+        """The answer by the first mirror that can be trusted with it.
+
+        Where none can and this machine failed as well, that is raised: it is to be mended first.
+        """
+        problems, own = list[PeerError](), list[Exception]()
         for mirror in tuple(self.mirrors.order):
             try:
                 return question(self._client_of(mirror))
-            except PeerError as problem:
-                problems.append(problem)
-                self._client = None
-                self.mirrors.ask_last(mirror)
-        raise no_mirror(problems)
+            except (MachineError, OSError) as problem:
+                own.append(problem)
+            except Exception as problem:  # noqa: BLE001 — whatever one does, the next one is asked
+                problems.append(of_mirror(mirror, problem))
+            self._client = None
+            self.mirrors.ask_last(mirror)
+        raise own[0] if own else no_mirror(problems)
 
     def _client_of(self, mirror: str) -> Client:
         if self._client is None or self._client.mirror != mirror:
