@@ -262,7 +262,15 @@ def test_a_name_that_nobody_has_cannot_be_reached() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://127.0.0.1/", "nonsense", "file:///etc/passwd", "https:///no-host", "http://[::1"]
+    "url",
+    [
+        "ftp://127.0.0.1/",
+        "nonsense",
+        "file:///etc/passwd",
+        "https:///no-host",
+        "http://[::1",
+        "http://127.0.0.1:99999/",
+    ],
 )
 def test_what_is_no_address_of_http_is_refused(url: str) -> None:
     with pytest.raises(UserError, match="is not an address"):

@@ -114,7 +114,9 @@ def test_a_name_that_nobody_has_does_not_resolve() -> None:
     assert tell("https://nobody.invalid/").reach is Reach.NO_NAME
 
 
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "nonsense", "https:///no-host", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["ftp://127.0.0.1/", "nonsense", "https:///no-host", "http://[::1", "http://127.0.0.1:99999/"]
+)
 def test_what_is_no_address_of_http_is_refused(url: str) -> None:
     with pytest.raises(UserError, match="is not an address"):
         tell(url)

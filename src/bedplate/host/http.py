@@ -21,6 +21,7 @@ from bedplate.host.clock import Clock
 from bedplate.host.pace import PATIENT, Floor, Limits
 from bedplate.host.pools import make_pool
 from bedplate.model.errors import PeerError, UserError
+from bedplate.model.network import address_of
 
 PIECE_BYTES = 1 << 16
 MISSING = (403, 404, 410)
@@ -164,12 +165,13 @@ class SystemHttp:
 def check_address(url: str) -> None:
     """Raises `UserError` for what is no address of a server of HTTP."""
     try:
-        parts = urlsplit(url)
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:  # brackets without an end
-        is_one = False
-    if not is_one:
-        raise UserError(f"{url!r} is not an address of a server.", resolution="Write https://HOST/PATH.")
+        address_of(url)
+    except ValueError as problem:
+        raise UserError(
+            f"{url!r} is not an address of a server.",
+            details=str(problem),
+            resolution="Write https://HOST/PATH.",
+        ) from problem
 
 
 def within(pieces: Iterator[bytes], url: str, *, most: int, skip: int = 0) -> Iterator[bytes]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
 import tomllib
+from datetime import UTC, tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec.inspect import type_info
 
 from bedplate.model.errors import UserError
+from bedplate.model.network import address_of
 from bedplate.node.health.probes import Probe
 from bedplate.node.known import sorted_out
 from bedplate.rollout.windows import Window
@@ -19,6 +23,30 @@ ROOT_CREDENTIAL = "bedplate.release-root"
 ROOT = "usr/share/bedplate/root.json"
 MOST_SECONDS = 3600
 """The longest that a version may take: the unit of the gate counts on it."""
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of that name in the IANA time zone database. Raises `ValueError` when it has none."""
+    if name == "UTC":
+        return UTC  # needs no database, and is the default where there is none
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # some names are those of folders
+        raise ValueError(f"{name!r} is not the name of a time zone, such as Europe/Berlin") from None
+
+
+def _require_a_way(proxy: str, authority: str) -> None:
+    """Raises `ValueError` for a proxy or certificates that are none. What a proxy's address holds may be a secret."""
+    try:
+        if proxy:
+            address_of(proxy)
+    except ValueError:
+        raise ValueError("a proxy is written as http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT") from None
+    try:
+        if authority:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=authority)
+    except (ssl.SSLError, TypeError) as problem:
+        raise ValueError(f"the authority that is to be trusted is no certificate in PEM: {problem}") from problem
 
 
 class _Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +70,15 @@ class Source(_Setting, frozen=True):
     check_seconds: int = 3600
     jitter_seconds: int = 600
 
+    def __post_init__(self) -> None:
+        for mirror in self.mirrors:
+            address_of(mirror)
+        _require_a_way(self.proxy, self.ca)
+        if self.check_seconds < 1:
+            raise ValueError(f"two looks at the repository are a second apart at least, and not {self.check_seconds}")
+        if min(self.rate, self.jitter_seconds) < 0:
+            raise ValueError(f"a rate of {self.rate} and a jitter of {self.jitter_seconds}: neither can be below 0")
+
 
 class Leave(_Setting, frozen=True):
     """When a node may reboot: at any time, in `windows` of the time zone `zone`, and with the leave of a FleetLock
@@ -56,6 +93,12 @@ class Leave(_Setting, frozen=True):
     group: str = "default"
     proxy: str = ""
     ca: str = ""
+
+    def __post_init__(self) -> None:
+        zone_of(self.zone)
+        if self.fleet_lock:
+            address_of(self.fleet_lock)
+        _require_a_way(self.proxy, self.ca)
 
 
 class Health(_Setting, frozen=True):

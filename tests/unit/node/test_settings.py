@@ -6,12 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from bedplate.host.clock import SystemClock
+from bedplate.local.authorities import CLUSTER, Pki
+from bedplate.local.pki import ensure_pki
 from bedplate.model.errors import UserError
 from bedplate.node.health.probes import FileProbe, HttpProbe, TcpProbe, UnitProbe
 from bedplate.node.settings import CREDENTIAL, DEFAULTS, Settings, read_or_default, read_settings, release_root, resolve
 from bedplate.rollout.windows import Day
 
 DEFAULT_FILE = Path(__file__).parents[3] / "os/usr/share/bedplate/agent.toml"
+
+
+@pytest.fixture
+def pki(tmp_path: Path) -> Pki:
+    return ensure_pki(tmp_path, SystemClock())
 
 
 def test_the_image_says_nothing_but_the_defaults() -> None:
@@ -140,6 +148,64 @@ def test_an_address_that_no_probe_could_ask_is_refused_when_settings_are_read(pr
 def test_an_address_that_a_probe_can_ask_is_taken(url: str) -> None:
     text = f'health.probes = [{{kind = "http", name = "web", url = "{url}"}}]'
     assert resolve(text.encode()).health.probes == (HttpProbe(name="web", url=url),)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("source.mirrors", '["releases.example.com"]'),
+        ("source.mirrors", '["https://a", "https://b:99999"]'),
+        ("source.mirrors", '[""]'),
+        ("source.proxy", '"10.0.0.1:3128"'),
+        ("source.proxy", '"socks5://10.0.0.1:1080"'),
+        ("source.ca", '"x"'),
+        ("source.ca", '"\u00e4"'),
+        ("source.rate", "-1"),
+        ("source.check_seconds", "0"),
+        ("source.check_seconds", "-5"),
+        ("source.jitter_seconds", "-1"),
+        ("leave.zone", '"Europe/Berln"'),
+        ("leave.zone", '"Europe"'),
+        ("leave.zone", '"../UTC"'),
+        ("leave.zone", '""'),
+        ("leave.fleet_lock", '"locks"'),
+        ("leave.proxy", '"10.0.0.1:3128"'),
+        ("leave.ca", '"x"'),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_when_settings_are_read(key: str, value: str) -> None:
+    with pytest.raises(UserError, match="settings of the agent cannot be used") as caught:
+        resolve(f"{key} = {value}".encode())
+    assert f"$.{key.partition('.')[0]}" in caught.value.details
+
+
+def test_values_at_their_limits_are_taken() -> None:
+    source = resolve(b"[source]\nrate = 0\ncheck_seconds = 1\njitter_seconds = 0").source
+    assert (source.rate, source.check_seconds, source.jitter_seconds) == (0, 1, 0)
+
+
+def test_every_way_to_a_server_is_taken_where_it_is_one(pki: Pki) -> None:
+    authority = pki.certificate(CLUSTER).read_text()
+    way = f'proxy = "http://name:word@proxy:3128"\nca = """{authority}"""'
+    text = f"""
+    [source]
+    mirrors = ["https://a", "http://[::1]:8080/releases"]
+    {way}
+    [leave]
+    fleet_lock = "https://locks.example/fleet"
+    zone = "Europe/Berlin"
+    {way}
+    """
+    settings = resolve(text.encode())
+    assert settings.source.ca == settings.leave.ca == authority
+    assert settings.leave.zone == "Europe/Berlin"
+
+
+@pytest.mark.parametrize("address", ["http//name:word@proxy:3128", "http://name:word@proxy:x"])
+def test_what_is_wrong_with_a_proxy_is_told_without_its_password(address: str) -> None:
+    with pytest.raises(UserError) as caught:
+        resolve(f'source.proxy = "{address}"'.encode())
+    assert "word@" not in str(caught.value).replace("NAME:PASSWORD@", "")
 
 
 @pytest.mark.parametrize("text", WRONG)

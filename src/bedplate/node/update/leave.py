@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from bedplate.host.clock import Clock
 from bedplate.host.post import Post
-from bedplate.model.errors import UserError
 from bedplate.model.network import Answer, Reach
-from bedplate.node.settings import Leave
+from bedplate.node.settings import Leave, zone_of
 from bedplate.rollout.windows import Window, is_open, next_opening
 
 FLEET_LOCK = {"fleet-lock-protocol": "true", "Content-Type": "application/json"}
@@ -36,7 +35,7 @@ class Windows:
     """Leave in maintenance windows of a named time zone, by a clock that is right."""
 
     windows: tuple[Window, ...]
-    zone: ZoneInfo
+    zone: tzinfo
     clock: Clock
 
     def ask(self) -> str:
@@ -95,18 +94,10 @@ def ask_all(asked: Sequence[LeaveToReboot]) -> str:
 
 
 def leave_of(leave: Leave, *, identity: str, post: Post, clock: Clock) -> tuple[LeaveToReboot, ...]:
-    """Whom the settings name; nobody means always. Raises `UserError` for a time zone that is none."""
+    """Whom the settings name; nobody means always."""
     asked: list[LeaveToReboot] = []
     if leave.windows:
-        try:
-            zone = ZoneInfo(leave.zone)
-        except (ZoneInfoNotFoundError, ValueError) as problem:
-            raise UserError(
-                f"{leave.zone!r} is not the name of a time zone.",
-                details=str(problem),
-                resolution="Write it as in the IANA time zone database: Europe/Berlin.",
-            ) from problem
-        asked.append(Windows(leave.windows, zone, clock))
+        asked.append(Windows(leave.windows, zone_of(leave.zone), clock))
     if leave.fleet_lock:
         asked.append(FleetLock(leave.fleet_lock, leave.group, identity, post))
     return tuple(asked)
