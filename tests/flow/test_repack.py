@@ -18,6 +18,7 @@ from bedplate.model.reading import InMemory
 from bedplate.node.repack.ask import LEAST_FREE, NotRepacked, Repacker
 from bedplate.node.repack.job import BESIDE, MADE, MOST_BYTES
 from bedplate.node.repack.make import make
+from bedplate.node.room import LEFT_ON_DISK
 from bedplate.release.payload.delta.find import Edit
 from bedplate.release.payload.delta.format import Segment
 from bedplate.release.payload.delta.script import Script
@@ -59,10 +60,11 @@ class Desk:
         self.digest = sha256(content)
         self.unit, self.clock, self.free = FakeUnit(self.folder), FakeClock(), [4 << 30]
         self.runner = FakeRunner(self.unit.act)
+        self.disk_free = 1 << 30
 
     @property
     def repacker(self) -> Repacker:
-        return Repacker(self.folder, self.begun, self.runner, self.clock, self._free)
+        return Repacker(self.folder, self.begun, self.runner, self.clock, self._free, lambda: self.disk_free)
 
     def make(self, *, base: bytes = OLD, beside: bytes = USR) -> bytes:
         self.repacker.lay_out(self.part, self.delta, InMemory(base), InMemory(beside))
@@ -185,6 +187,32 @@ def test_of_usr_only_what_the_delta_refers_to_is_copied(desk: Desk) -> None:
     for begin, end in ((0, 5), (1000, 1500), (40_000, 40_100)):
         there[begin:end] = usr[begin:end]
     assert (desk.folder / BESIDE).read_bytes() == bytes(there)
+
+
+def test_an_attempt_leaves_pods_their_room(desk: Desk) -> None:
+    script = Script()
+    script.copy(len(OLD) + 1000, 500)
+    script.copy(len(OLD) - 5, 10)
+    with desk.delta.open("wb") as sink:
+        script.write(sink, base=[Segment(len(OLD))], part=[Segment(510)], beside=2000)
+    usr = bytes(2000)
+    taken = desk.delta.stat().st_size + len(OLD) + 500 + 5 + desk.part.size
+    desk.disk_free = LEFT_ON_DISK + taken
+    desk.repacker.lay_out(desk.part, desk.delta, InMemory(OLD), InMemory(usr))
+    desk.repacker.clear()
+    desk.disk_free -= 1
+    with pytest.raises(NotRepacked, match="could not be made apart") as caught:
+        desk.repacker.lay_out(desk.part, desk.delta, InMemory(OLD), InMemory(usr))
+    assert caught.value.details.startswith(f"{taken} bytes are to come, ")
+    assert desk.left() == []
+
+
+def test_what_the_process_unpacks_counts_as_well(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, kernel=True)
+    desk.disk_free = LEFT_ON_DISK + desk.delta.stat().st_size + len(OLD) + len(USR) + desk.part.size
+    with pytest.raises(NotRepacked) as caught:
+        desk.repacker.lay_out(desk.part, desk.delta, InMemory(OLD), InMemory(USR))
+    assert "have to stay free" in caught.value.details
 
 
 def test_a_full_disk_means_that_nothing_is_made_and_gives_the_room_back(desk: Desk) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from bedplate.model.errors import MachineError, PeerError
 from bedplate.node.repack.ask import Repacker
+from bedplate.node.room import LEFT_ON_DISK
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.fetching import BrokeOff
 from bedplate.node.update.gauge import Gauge
@@ -58,6 +59,7 @@ class Node:
 
     def __init__(self, folder: Path, *, free: int = PLENTY) -> None:
         self.folder, self.free, self.said, self.clock = folder, free, list[str](), FakeClock()
+        self.disk_free = PLENTY
         self.unit, self.releases = FakeUnit(folder / "repack"), publish()
         self.start(make_disks(make_disk({"usr-a": OLD}, {f"{OLD.name}.efi": OLD.uki})))
         self.slots.write_usr(NEW.release.usr, [NEW.usr])
@@ -67,7 +69,9 @@ class Node:
     def start(self, disks: FakeDisks) -> None:
         self.disks, self.slots = disks, Slots(disks, root_hash=OLD.root_hash)
         runner = FakeRunner(self.unit.act)
-        self.repacker = Repacker(self.folder / "repack", self.folder / "begun", runner, self.clock, lambda: self.free)
+        self.repacker = Repacker(
+            self.folder / "repack", self.folder / "begun", runner, self.clock, lambda: self.free, lambda: self.disk_free
+        )
 
     def take(self) -> str:
         """How the UKI came; the machine would boot the new version then."""
@@ -80,7 +84,7 @@ class Node:
             lambda: self.free,
             self.said.append,
             Gauge(self.clock, self.said.append),
-            lambda: PLENTY,
+            lambda: self.disk_free,
         )
         told = taker.take_uki(self.releases.releases[NEW.name])
         assert boot(bytes(self.disks.medium.data), [OLD, NEW]) == Boot(NEW.name)
@@ -116,6 +120,15 @@ def test_with_less_the_kernel_is_fetched_whole_and_it_is_told_why(node: Node) ->
     assert told.endswith(f"512 MiB have to stay free, and 1024 MiB are; {came_as(LARGE)}")
     assert node.said[0] == f"{told.partition(';')[0]}."
     assert node.unit.asked == []
+
+
+def test_where_the_disk_has_room_for_a_delta_alone_it_is_not_made_apart(node: Node) -> None:
+    node.disk_free = LEFT_ON_DISK + delta(LARGE)[0].size
+    told = node.take()
+    assert f"{SMALL} did not apply: A part could not be made apart." in told
+    assert told.endswith(came_as(LARGE))
+    assert node.unit.asked == []
+    assert node.left() == []
 
 
 @pytest.mark.parametrize("result", ["oom-kill", "signal", "exit-code", "timeout"])

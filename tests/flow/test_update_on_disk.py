@@ -12,10 +12,10 @@ import pytest
 from bedplate.host.run import Completed
 from bedplate.node.health.verdict import Verdict
 from bedplate.node.repack.ask import Repacker
+from bedplate.node.room import LEFT_ON_DISK
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.agent import Agent
 from bedplate.node.update.carry import Hands
-from bedplate.node.update.fetching import LEFT_BYTES
 from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.offers import offer_for
 from bedplate.node.update.plan import Facts
@@ -49,7 +49,7 @@ class Node:
         self.source = FixedWish(Wish(version=NEW.name))
         releases, record, said = releases or publish(NEW), Record(folder), list[str]().append
         runner = FakeRunner(self._reboot)
-        repacker = Repacker(folder / "repack", folder / "begun", runner, self.clock, lambda: 1 << 30)
+        repacker = Repacker(folder / "repack", folder / "begun", runner, self.clock, lambda: 1 << 30, lambda: 1 << 30)
         gauge = Gauge(self.clock, said)
         self.room = 1 << 30
         room = lambda: self.room  # noqa: E731
@@ -244,7 +244,7 @@ def test_a_delta_leaves_pods_their_room_and_gives_back_what_it_has(tmp_path: Pat
     node = Node(OLD, disks, tmp_path, "1", releases)
     list(node.rounds())
     assert len(downloads(tmp_path)) == 1
-    releases.breaks_after, node.room = None, LEFT_BYTES
+    releases.breaks_after, node.room = None, LEFT_ON_DISK
     for state in node.rounds():
         assert (state is State.WRITING) == (downloads(tmp_path) != [])
     assert boot(bytes(disks.medium.data), [OLD, NEW]) == Boot(NEW.name)

@@ -195,7 +195,7 @@ class FakeNode:
         record = FakeRecord(self.folder, lambda: self.full)
         runner = FakeRunner(self._act)
         free = lambda: 1 << 30  # noqa: E731 — of memory, and of the disk
-        repacker = Repacker(self.folder / "repack", self.folder / "begun", runner, self.clock, free)
+        repacker = Repacker(self.folder / "repack", self.folder / "begun", runner, self.clock, free, free)
         gauge = Gauge(self.clock, self.said.append)
         taker = Taker(slots, self.releases, running, self.folder, repacker, free, self.said.append, gauge, free)  # type: ignore[arg-type] # a stand-in
         hands = Hands(slots, taker, self.leave, runner, self.folder, self.said.append)  # type: ignore[arg-type] # likewise

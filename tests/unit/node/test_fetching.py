@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedplate.model.errors import PeerError
-from bedplate.node.update.fetching import LEFT_BYTES, BrokeOff, Downloads, NotAsSigned, NotKept, remove_downloads
+from bedplate.node.room import LEFT_ON_DISK
+from bedplate.node.update.fetching import BrokeOff, Downloads, NotAsSigned, NotKept, remove_downloads
 from bedplate.release.trust.layout import target_file
 from bedplate.release.trust.repository import Repository
 from bedplate.testing.clock import START
@@ -211,7 +212,7 @@ def test_a_full_disk_is_told_and_gets_its_room_back(node: Node) -> None:
 
 def test_nothing_is_fetched_that_would_leave_pods_too_little_room(node: Node) -> None:
     node.has(SIGNED[:100])
-    node.room = LEFT_BYTES + len(SIGNED) - 101
+    node.room = LEFT_ON_DISK + len(SIGNED) - 101
     with pytest.raises(NotKept, match=f"{len(SIGNED) - 100} bytes are to come"):
         node.takes()
     assert node.left() == {}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from bedplate.host.clock import Clock
 from bedplate.host.files import file_sha256, remove_tree, space_for, write_atomically
@@ -14,8 +16,9 @@ from bedplate.host.run import Runner
 from bedplate.model.errors import MachineError, briefly
 from bedplate.model.reading import ReadAt
 from bedplate.node.repack.job import BASE, BESIDE, DELTA, MADE, MOST_BYTES, PART, UNIT
+from bedplate.node.room import require_room
 from bedplate.node.units import last_words, unit_run
-from bedplate.release.payload.delta.format import read_head, total
+from bedplate.release.payload.delta.format import Head, read_head, total
 from bedplate.release.payload.delta.rebuild import places_beside
 from bedplate.release.payload.parts import not_the_part
 from bedplate.wire.release import Part, encode
@@ -47,7 +50,8 @@ class Repacker:
     """Has parts made by the unit, in `folder`, which is nobody else's. `begun` is a file of the agent's own.
 
     It holds the digest of the delta that was begun last, as long as that has not come to a good end: so an attempt
-    that took the agent or the machine down is not made again.
+    that took the agent or the machine down is not made again. `memory_free` and `disk_free` are bytes, the latter where
+    `folder` is.
     """
 
     folder: Path
@@ -55,6 +59,7 @@ class Repacker:
     runner: Runner
     clock: Clock
     memory_free: Callable[[], int]
+    disk_free: Callable[[], int]
 
     def begun_before(self) -> str:
         """The digest in `begun`; empty where there is none."""
@@ -73,6 +78,7 @@ class Repacker:
                 head = read_head(opened)
                 if max(base.size, total(head.base), total(head.part)) > MOST_BYTES or head.beside > beside.size:
                     raise not_the_part("it refers to more than there is, or holds more than a node unpacks")
+                require_room(_taken(opened, head, base, part), self.disk_free())
                 (self.folder / PART).write_bytes(encode(part))
                 shutil.copyfile(delta, self.folder / DELTA)
                 _copy(base, self.folder / BASE, [(0, base.size)], size=base.size)
@@ -137,6 +143,15 @@ def not_repacked() -> Iterator[None]:
         raise
     except MachineError as problem:
         raise NotRepacked("A part could not be made apart.", details=briefly(problem)) from problem
+
+
+def _taken(delta: BinaryIO, head: Head, base: ReadAt, part: Part) -> int:
+    """Bytes of the disk that the attempt takes: what is copied, the frames of the base unpacked, and what is made."""
+    start = delta.tell()
+    beside = sum(count for _, count in places_beside(delta, head))
+    copied = delta.seek(0, os.SEEK_END) + base.size + beside
+    delta.seek(start)
+    return copied + sum(segment.inner for segment in head.base if segment.level) + part.size
 
 
 def _copy(source: ReadAt, target: Path, places: Iterable[tuple[int, int]], *, size: int) -> None:

@@ -13,12 +13,11 @@ from pathlib import Path
 
 from bedplate.host.files import file_sha256
 from bedplate.model.errors import MachineError, PeerError
+from bedplate.node.room import require_room
 from bedplate.node.update.offers import Releases
 from bedplate.wire.release import Payload
 
 ENDING = "delta"
-LEFT_BYTES = 512 << 20
-"""What has to stay free for pods: their images, volumes and logs are in the same file system."""
 
 
 class BrokeOff(PeerError):
@@ -35,7 +34,7 @@ class NotKept(MachineError):
 
 @dataclass(frozen=True, slots=True)
 class Downloads:
-    """What is fetched from `releases` into `folder`, which may have other files too; `free` bytes are left there."""
+    """What is fetched from `releases` into `folder`, which may have other files too; so many bytes there are `free`."""
 
     folder: Path
     releases: Releases
@@ -50,7 +49,7 @@ class Downloads:
         remove_downloads(self.folder, f"{payload.part}.", but=file)
         begun = _size(file)
         with self._kept(file, payload):
-            self._require_room(payload.size - begun)
+            require_room(payload.size - begun, self.free())
             try:
                 self._go_on(file, payload)
             except NotAsSigned:
@@ -72,11 +71,6 @@ class Downloads:
                 file.unlink(missing_ok=True)
             brief = f"{self.folder} has no room for {payload.path}, or loses it."
             raise NotKept(brief, details=str(problem)) from problem
-
-    def _require_room(self, size: int) -> None:
-        free = self.free()
-        if size > 0 and free < size + LEFT_BYTES:
-            raise MachineError(f"{size} bytes are to come, {LEFT_BYTES} have to stay free, and {free} are.")
 
     def _go_on(self, file: Path, payload: Payload) -> None:
         """Fetch what is missing and judge the whole, which is removed if it is wrong."""

@@ -131,8 +131,9 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
 
 def repacker_of(world: World) -> Repacker:
     """What makes UKIs apart on this machine."""
-    begun, free = world.root / FOLDER / BEGUN, world.machine.available_memory
-    return Repacker(world.root / REPACK, begun, world.runner, world.clock, free)
+    folder, machine = world.root / REPACK, world.machine
+    disk_free = partial(machine.free_space, folder)
+    return Repacker(folder, world.root / FOLDER / BEGUN, world.runner, world.clock, machine.available_memory, disk_free)
 
 
 def listed(slots: Slots) -> tuple[tuple[Entry, ...], str]:
