@@ -16,9 +16,10 @@ from bedplate.host.run import Completed
 from bedplate.host.serve import serving
 from bedplate.local.kubeconfig import bootstrap_kubeconfig
 from bedplate.model.network import Answer, Reach
+from bedplate.node.repack.job import FOLDER as REPACK
 from bedplate.node.settings import read_settings
 from bedplate.node.update.agent import LOOK_SECONDS, Agent
-from bedplate.node.update.main import World, make_agent
+from bedplate.node.update.main import World, make_agent, run_agent
 from bedplate.node.update.record import FOLDER
 from bedplate.node.update.states import State
 from bedplate.testing.clock import START, FakeClock
@@ -52,6 +53,8 @@ class Node:
         self.clock, self.peers, self.said = FakeClock(), FakePeers(), list[str]()
         self.agent: Agent | None = None
         self.reboots = False
+        self.failing = set[tuple[str, ...]]()
+        """The first two words of commands that fail."""
         self.files.boot()
 
     def go_on(self, rounds: int = 60) -> None:
@@ -83,20 +86,27 @@ class Node:
     def pull_out(self) -> None:
         (self.files.root / "dev/disk/by-label/BEDPLATE").unlink()
 
-    def _start(self) -> Agent:
+    @property
+    def world(self) -> World:
         root = self.files.root
         disks, runner = FileDisks(self.files.folder / DISK), FakeRunner(self._act)
-        world = World(
+        return World(
             "n1", disks, self.peers, runner, FakeMachine(), self.clock, self.said.append, SystemMedia(root), root
         )
-        trust = (root / "usr/share/bedplate/root.json").read_bytes()
-        agent = make_agent(world, read_settings(root, None), trust=trust, credentials=None)
+
+    @property
+    def trust(self) -> bytes:
+        return (self.files.root / "usr/share/bedplate/root.json").read_bytes()
+
+    def _start(self) -> Agent:
+        settings = read_settings(self.files.root, None)
+        agent = make_agent(self.world, settings, trust=self.trust, credentials=None)
         agent.start()
         return agent
 
     def _act(self, argv: tuple[str, ...]) -> Completed:
         self.reboots = self.reboots or argv == ("systemctl", "reboot")
-        return completed(argv)
+        return completed(argv, code=int(argv[:2] in self.failing))
 
 
 @pytest.fixture
@@ -358,6 +368,31 @@ def test_what_cannot_be_written_to_the_disk_is_told_to_the_api_server(online: No
     status = msgspec.json.decode(annotations[STATUS], type=Status)
     assert status.doing.startswith("The ESP is damaged")
     assert any("The status cannot be written" in line for line in online.said)
+
+
+class Enough(BaseException):
+    pass
+
+
+class Ending(FakeClock):
+    """A clock that ends whoever waits."""
+
+    def sleep(self, seconds: float) -> None:
+        if seconds:
+            raise Enough
+
+
+def test_an_agent_that_cannot_end_what_one_before_it_began_is_heard_all_the_same(offline: Node) -> None:
+    left = offline.files.root / REPACK / "made"
+    offline.files.write(f"{REPACK}/made", b"half")
+    offline.failing.add(("systemctl", "stop"))
+    offline.clock = Ending()
+    settings = read_settings(offline.files.root, None)
+    with pytest.raises(Enough):
+        run_agent(offline.world, settings, trust=offline.trust, credentials=None)
+    assert offline.said[0].startswith("What was begun to be made apart is still there. systemctl failed with code 1.")
+    assert offline.status.doing.startswith("No mirror is named")
+    assert left.exists()
 
 
 def test_a_look_at_the_repository_comes_after_the_interval_and_some_more_by_lot(online: Node) -> None:

@@ -70,8 +70,17 @@ class World:
 def run_agent(world: World, settings: Settings, *, trust: bytes, credentials: Path | None) -> None:
     """Go on for ever; `trust` is the root metadata of releases. Raises `UserError` while another agent runs."""
     with alone(world.root / FOLDER / LOCK, doing="updating this node"):
-        repacker_of(world).clear()
+        clear_away(repacker_of(world), world.say)
         make_agent(world, settings, trust=trust, credentials=credentials).run()
+
+
+def clear_away(repacker: Repacker, say: Callable[[str], None]) -> None:
+    """End and remove what an agent before this one left. The next part that is made apart has to do that, too."""
+    try:
+        repacker.clear()
+    except (MachineError, OSError) as problem:
+        why = briefly(problem) if isinstance(problem, MachineError) else str(problem)
+        say(f"What was begun to be made apart is still there. {why}")
 
 
 def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: Path | None) -> Agent:
@@ -153,7 +162,6 @@ def _sources(world: World, settings: Settings, trust: bytes, *, built: datetime)
     if not trust:
         return None
     folder = world.root / METADATA
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     http = _http(world, settings)
     mirrors = Repository(trust, folder, source.mirrors, http, now, built=built) if source.mirrors else None
     bundles = [

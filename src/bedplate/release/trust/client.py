@@ -65,7 +65,7 @@ class Client(Updater):
         self.mirror = mirror
         self._clock, self._from_bundle = clock, from_bundle
         self._last = ("root", root)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._in_our_words():
             super().__init__(
                 str(folder), f"{mirror}/{METADATA}", fetcher=Fetcher(http, tags), config=CONFIG, bootstrap=root
