@@ -42,6 +42,7 @@ from bedplate.node.update.record import FOLDER, Record
 from bedplate.node.update.sources import Bundle, Sources
 from bedplate.node.update.status import Publisher, status_of
 from bedplate.node.update.taking import Taker
+from bedplate.node.update.wishes import CREDENTIAL as WISH
 from bedplate.node.update.wishes import FILE, FileWish, NodeWish
 from bedplate.release.trust.bundle import open_bundle
 from bedplate.release.trust.repository import Repository
@@ -121,7 +122,7 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
         return last_words(world.root, world.runner, since=since)
 
     sources = [FileWish(world.root / FILE)]
-    given = [FileWish(credentials / "bedplate.desired")] if credentials else []
+    given = [FileWish(credentials / WISH)] if credentials else []
     source = settings.source
     return Agent(
         gather=gather,
