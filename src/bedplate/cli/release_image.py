@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
 from pathlib import Path
 
 from bedplate.cli.context import places
@@ -94,7 +93,7 @@ def prepare_image(image: Path, folder: Path, making: Making, *, before: Sbom | N
 
 
 def facts_of(image: Path, manifest: Manifest, making: Making) -> Facts:
-    made = datetime.combine(ImageVersion.parse(manifest.version).day, time(), UTC)
+    made = ImageVersion.parse(manifest.version).begins
     verity = verity_of(image)
     return Facts(manifest.version, made, making.kubernetes, manifest.kernel, verity, making.minimum)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import datetime
 from pathlib import Path
 
 from bedplate.host.files import file_sha256
@@ -40,7 +40,7 @@ class ImageOrder:
     @property
     def moment(self) -> datetime:
         """The time that an image tells wherever one is written: the beginning of its version's day."""
-        return datetime.combine(self.version.day, time(), UTC)
+        return self.version.begins
 
 
 def order_key(order: ImageOrder, certificate: Path, packages: Path, agent: Path) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 
 from bedplate.model.errors import UserError
 
@@ -62,6 +62,11 @@ class ImageVersion:
             raise _not_an_image(text) from problem
         minor = KubernetesMinor(int(match[1]), int(match[2]))
         return cls(kubernetes=minor, day=day, count=int(match[7]), architecture=match[3])
+
+    @property
+    def begins(self) -> datetime:
+        """The beginning of its day, in UTC: where it runs, the time cannot be earlier."""
+        return datetime.combine(self.day, time(), UTC)
 
     def __str__(self) -> str:
         made = f"{self.day.year:04}{self.day.month:02}.{self.day.day:02}.{self.count}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from datetime import UTC, datetime, time
+from datetime import datetime
 from pathlib import Path
 
 from bedplate.model.versions import ImageVersion
@@ -24,7 +24,7 @@ def running_version(root: Path) -> str:
 
 def built(version: str) -> datetime:
     """When an image was made, the least that the time can be: the beginning of its version's day."""
-    return datetime.combine(ImageVersion.parse(version).day, time(), UTC)
+    return ImageVersion.parse(version).begins
 
 
 def machine_identity(root: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
 from pathlib import Path
 
 import zstandard
@@ -84,7 +83,7 @@ class LabRepository:
     def publish(self, image: Image, against: Against | None = None) -> str:
         """Publish an image, with deltas `against` another; its version."""
         version = image.manifest.version
-        made = datetime.combine(ImageVersion.parse(version).day, time(), UTC)
+        made = ImageVersion.parse(version).begins
         facts = Facts(version, made, "v1.37.2", image.manifest.kernel, verity_of(image.folder))
         parts = {PartName.USR: image.folder / USR, PartName.UKI: image.folder / UKI}
         prepared = self.folder.with_name(f"prepared-{version}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from bedplate.release.publish.edit import Edit, carry_out
 from bedplate.release.publish.keys import Keyring, make_key, make_keys
 from bedplate.release.publish.rotation import rotate
 from bedplate.release.publish.shown import read_shown
+from bedplate.release.trust.moment import LONG_AGO
 from bedplate.release.trust.repository import Repository
 from bedplate.testing.clock import START
 from bedplate.testing.http import FakeHttp
@@ -39,10 +41,10 @@ class Publisher:
     def do(self, change: Change) -> None:
         carry_out(self.edit(change).seal(self.keys), self.store)
 
-    def node(self, name: str = "node") -> Repository:
+    def node(self, name: str = "node", *, built: datetime = LONG_AGO) -> Repository:
         http = FakeHttp(lambda url: self.store.files.get(urlsplit(url).path[1:]))
         root = self.store.files["metadata/1.root.json"]
-        return Repository(root, self.folder / name, [MIRROR], http, lambda: self.now)
+        return Repository(root, self.folder / name, [MIRROR], http, lambda: self.now, built=built)
 
 
 def publishing(version: str = VERSION, usr: bytes = b"usr" * 5000) -> Change:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bedplate.model.errors import MachineError, PeerError, UserError
+from bedplate.node.boot import built
 from bedplate.release.publish.changes import begin, promote, publish
 from bedplate.release.publish.edit import carry_out
 from bedplate.release.publish.keys import Keyring, make_keys
@@ -39,6 +40,23 @@ def test_a_published_version_never_changes(publisher: Publisher) -> None:
     with pytest.raises(UserError, match=f"{VERSION} is published already"):
         publisher.do(publishing(usr=b"other" * 5000))
     assert publisher.store.files == before
+
+
+def test_a_version_whose_day_comes_after_the_timestamp_has_expired_is_refused(publisher: Publisher) -> None:
+    """Its nodes could not be updated any more: they take its day for the least that the time can be."""
+    last, late = "Bedplate-1.37-amd64-202612.01.0", "Bedplate-1.37-amd64-202612.02.0"
+    before = dict(publisher.store.files)
+    with pytest.raises(UserError, match=f"The day of {late} is too far ahead") as caught:
+        publisher.do(publishing(late))
+    assert "holds until 2026-12-01 06:00 UTC" in caught.value.details
+    assert publisher.store.files == before
+    publisher.do(publishing(last))
+
+
+def test_a_node_of_the_latest_day_that_is_published_can_be_updated_further(publisher: Publisher) -> None:
+    version = "Bedplate-1.37-amd64-202612.01.0"
+    publisher.do(publishing(version))
+    assert publisher.node(built=built(version)).release(version).version == version
 
 
 def test_a_channel_moves_forward_and_remembers(publisher: Publisher) -> None:

@@ -10,8 +10,8 @@ from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, Snapsho
 from bedplate.model.errors import UserError
 from bedplate.release.publish.edit import Content, Edit
 from bedplate.release.publish.keys import Keyring
-from bedplate.release.publish.plan import promoted, require_new, withdrawn_with
-from bedplate.release.publish.roles import OF_THE_ROOT, PATTERNS, RULES, TARGETS
+from bedplate.release.publish.plan import promoted, require_in_time, require_new, withdrawn_with
+from bedplate.release.publish.roles import OF_THE_ROOT, PATTERNS, RULES, TARGETS, TIMESTAMP
 from bedplate.release.publish.shown import Shown
 from bedplate.release.trust.layout import CHANNELS, RELEASES
 from bedplate.wire.release import WITHDRAWN, Release, Withdrawn, channel_path, encode, folder_of, manifest_path
@@ -43,6 +43,7 @@ def publish(edit: Edit, release: Release, files: Mapping[str, Content]) -> None:
     The version gets a role of its own, so that a node fetches the metadata of the one version that it wants.
     """
     require_new(release, edit.shown.versions)
+    require_in_time(release.version, until=edit.expiry(TIMESTAMP))
     lacking = {payload.path for payload in release.payloads} - files.keys()
     stray = [path for path in files if not path.startswith(f"{folder_of(release.version)}/")]
     if lacking or stray:

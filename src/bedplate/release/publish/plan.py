@@ -31,6 +31,21 @@ def require_new(release: Release, published: Collection[str]) -> None:
         )
 
 
+def require_in_time(version: str, *, until: datetime) -> None:
+    """A version's day comes before `until`, when a timestamp that is signed now expires.
+
+    Where it runs, the time cannot be earlier than its day, so that machines without a clock have one to go by.
+    """
+    begins = ImageVersion.parse(version).begins
+    if begins >= until:
+        raise UserError(
+            f"The day of {version} is too far ahead.",
+            details=f"Nodes that run it take {begins:%Y-%m-%d} for the least that the time can be. A timestamp that is "
+            f"signed now holds until {until:%Y-%m-%d %H:%M} UTC: they would find it expired, and not be updated.",
+            resolution="Build it again with today's day: `bedplate image build --version`.",
+        )
+
+
 def promoted(
     name: str, version: str, *, channel: Channel | None, withdrawn: Withdrawn, now: datetime, allow_rollback: bool
 ) -> Channel | None:
