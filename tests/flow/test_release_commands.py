@@ -352,6 +352,13 @@ def test_a_lost_key_of_the_root_is_exchanged_by_the_two_that_are_left(desk: Desk
     assert "as it was signed" in desk.says("verify", keys=False)
 
 
+def test_a_new_key_is_kept_before_anything_that_names_it_is_written(desk: Desk) -> None:
+    (desk.repository / "metadata/2.snapshot.json").mkdir()
+    desk.fails("rotate", "timestamp")
+    assert (desk.keys / "timestamp-2.pem").is_file()
+    assert any(each.uri == f"{IN_A_FILE}timestamp-2.pem" for each in read_keys(desk.keys).keys)
+
+
 def test_what_is_kept_is_not_lost(desk: Desk) -> None:
     assert "--keep removes no key" in desk.fails("rotate", "timestamp", "--keep", "--lost")
 
