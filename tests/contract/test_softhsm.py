@@ -179,3 +179,34 @@ def test_a_name_that_leads_elsewhere_is_told_and_nothing_is_changed(
 def test_the_right_pin_works_after_a_wrong_one(desk: Desk) -> None:
     desk.with_environment(**{PIN: WRONG}).release("refresh", code=2)
     desk.release("refresh")
+
+
+def test_while_the_token_is_away_no_exchange_leaves_a_key(desk: Desk) -> None:
+    before, held = desk.shown(), {file.name: file.read_bytes() for file in desk.keys.iterdir()}
+    for change in ({MODULE: "-"}, {PIN: WRONG}, {"SOFTHSM2_CONF": f"{desk.folder}/none.conf"}):
+        away = desk.with_environment(**change)
+        away.release("rotate", "timestamp", code=2 if {MODULE, PIN} & change.keys() else 3)
+        assert desk.shown() == before
+        assert {file.name: file.read_bytes() for file in desk.keys.iterdir()} == held
+
+
+def test_a_key_that_the_token_does_not_have_is_not_noted(desk: Desk) -> None:
+    public = desk.folder / "nowhere.pub"
+    key = generate_private_key(SECP256R1()).public_key()
+    public.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    before, named = desk.shown(), (desk.keys / "keys.json").read_bytes()
+    desk.release("rotate", "channels", "--uri", "hsm:77?label=release+keys", "--public", str(public), code=3)
+    assert (desk.shown(), (desk.keys / "keys.json").read_bytes()) == (before, named)
+
+
+def test_a_lost_token_is_done_without(desk: Desk) -> None:
+    """Last, since the token holds keys of two roles, and none of them afterwards."""
+    lost = desk.with_environment(**{MODULE: "-", PIN: "-"})
+    lost.release("rotate", "timestamp", code=2)
+    for role in KEYS:
+        assert "The new key of" in lost.release("rotate", role, "--lost")
+    assert "as it was signed" in lost.release("verify")
+    lost.release("refresh")
+    stamp = json.loads((desk.repository / "metadata/timestamp.json").read_bytes())
+    on_the_token = {each["keyid"] for role in KEYS for each in desk.held(role) if each["uri"].startswith("hsm:")}
+    assert not on_the_token & {each["keyid"] for each in stamp["signatures"]}

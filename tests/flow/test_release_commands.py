@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from bedplate.cli.main import main
 from bedplate.release.publish.keys import IN_A_FILE, HeldKey, make_keys, read_keys
@@ -16,6 +23,9 @@ from bedplate.release.publish.roles import ROOT
 from bedplate.testing.releases import OLDER, VERSION, prepared_release
 
 STABLE = "1.37/stable"
+AWAY = "hsm:1?label=away"
+LOCK = ".repository.lock"
+"""What every change but a dry run leaves, whether it is refused or not."""
 
 
 class Desk:
@@ -252,7 +262,8 @@ def test_a_bundle_holds_what_a_channel_points_to(desk: Desk) -> None:
     assert not file.exists()
     assert planned == desk.says("bundle", STABLE, "--file", str(file), "--output=json")
     assert f"holds {VERSION} until" in planned
-    assert file.stat().st_size > 18_000
+    payloads = [(desk.folder / VERSION / name).stat().st_size for name in ("usr.zst", "uki.zst")]
+    assert file.stat().st_size > sum(payloads) > 15_000
 
 
 def test_a_bundle_of_what_is_not_there_is_refused(desk: Desk) -> None:
@@ -270,7 +281,7 @@ def test_keys_lie_beside_the_repository_unless_told(desk: Desk) -> None:
 def test_a_rotation_that_is_refused_makes_no_key(desk: Desk, words: tuple[str, ...]) -> None:
     before = desk.files()
     desk.fails("rotate", *words)
-    assert desk.files() == before
+    assert desk.files() == before | {LOCK}
 
 
 @pytest.mark.parametrize("role", ["root", "targets", "releases", "snapshot"])
@@ -283,7 +294,82 @@ def test_a_rotation_that_lacks_keys_names_them_and_makes_none(desk: Desk, role: 
     error = desk.fails("rotate", role, *(["--remove", one] if one else []))
     assert "Too few keys of" in error
     assert all(file in error for file in kept_elsewhere)
-    assert (desk.files(), (desk.keys / "keys.json").read_bytes()) == (before, named)
+    assert (desk.files(), (desk.keys / "keys.json").read_bytes()) == (before | {LOCK}, named)
+
+
+def on_a_token_that_is_away(desk: Desk, role: str) -> HeldKey:
+    """Give the role a key which keys.json then says is on a token; there is none."""
+    private, public = desk.keys / f"{role}.key", desk.folder / f"{role}.pub"
+    key = generate_private_key(SECP256R1())
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    desk.says("rotate", role, "--uri", f"{IN_A_FILE}{private.name}", "--public", str(public))
+    private.unlink()
+    named = (desk.keys / "keys.json").read_text().replace(f"{IN_A_FILE}{private.name}", AWAY)
+    (desk.keys / "keys.json").write_text(named)
+    (held,) = [each for each in read_keys(desk.keys).keys if each.uri == AWAY]
+    return held
+
+
+def signed_by(desk: Desk, file: str) -> set[str]:
+    document = json.loads((desk.repository / "metadata" / file).read_bytes())
+    return {each["keyid"] for each in document["signatures"]}
+
+
+@pytest.mark.parametrize("role", ["timestamp", "channels", "snapshot"])
+def test_a_rotation_in_which_a_token_does_not_sign_makes_no_key_and_notes_none(desk: Desk, role: str) -> None:
+    on_a_token_that_is_away(desk, "timestamp")
+    before, named = desk.files(), (desk.keys / "keys.json").read_bytes()
+    for _ in range(2):
+        desk.fails("rotate", role)
+        assert (desk.files(), (desk.keys / "keys.json").read_bytes()) == (before, named)
+
+
+def test_a_key_that_cannot_sign_is_not_noted_as_the_new_one(desk: Desk) -> None:
+    public = desk.folder / "another.pub"
+    key = generate_private_key(SECP256R1()).public_key()
+    public.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    before, named = desk.files(), (desk.keys / "keys.json").read_bytes()
+    desk.fails("rotate", "timestamp", "--uri", AWAY, "--public", str(public))
+    assert (desk.files(), (desk.keys / "keys.json").read_bytes()) == (before | {LOCK}, named)
+
+
+@pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets", "releases", "channels"])
+def test_the_key_of_a_lost_token_is_exchanged_without_it(desk: Desk, role: str) -> None:
+    publish(desk, VERSION)
+    gone = on_a_token_that_is_away(desk, role)
+    desk.says("rotate", role, "--lost")
+    assert gone.keyid not in str(desk.tells("show")["holders"])
+    assert "as it was signed" in desk.says("verify", keys=False)
+    desk.says("refresh")
+    assert gone.keyid not in signed_by(desk, "timestamp.json")
+
+
+def test_a_lost_key_of_the_root_is_exchanged_by_the_two_that_are_left(desk: Desk) -> None:
+    one = desk.tells("show")["holders"][0]["keys"][0]
+    desk.says("rotate", "root", "--remove", one, "--lost")
+    assert one not in signed_by(desk, "2.root.json")
+    assert "as it was signed" in desk.says("verify", keys=False)
+
+
+def test_a_new_key_is_kept_before_anything_that_names_it_is_written(desk: Desk) -> None:
+    (desk.repository / "metadata/2.snapshot.json").mkdir()
+    desk.fails("rotate", "timestamp")
+    assert (desk.keys / "timestamp-2.pem").is_file()
+    assert any(each.uri == f"{IN_A_FILE}timestamp-2.pem" for each in read_keys(desk.keys).keys)
+
+
+def test_what_is_kept_is_not_lost(desk: Desk) -> None:
+    assert "--keep removes no key" in desk.fails("rotate", "timestamp", "--keep", "--lost")
+
+
+def test_a_lost_key_signs_nothing_even_where_it_is_here_and_is_missed_by_name(desk: Desk) -> None:
+    one, two, _ = desk.tells("show")["holders"][0]["keys"]
+    before = desk.files()
+    error = desk.fails("rotate", "root", "--remove", one, "--remove", two, "--threshold", "1", "--lost")
+    assert "Too few keys of root are here: 1 of the 2 that have to sign" in error
+    assert one in error
+    assert desk.files() == before | {LOCK}
 
 
 def test_a_new_key_may_be_made_in_a_folder_that_has_none_yet(desk: Desk) -> None:

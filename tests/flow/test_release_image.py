@@ -1,4 +1,4 @@
-"""From an image to a prepared release, with a maker whose payloads are the parts themselves."""
+"""From an image to a prepared release, with a maker whose payloads are full ones of one frame."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from bedplate.cli.release_image import Making, prepare_image, sbom_before
 from bedplate.image.manifest import File, Manifest, Package, write_manifest
@@ -21,8 +22,9 @@ from bedplate.release.publish.keys import Keyring, make_keys
 from bedplate.release.publish.prepared import read_prepared
 from bedplate.release.publish.shown import read_shown
 from bedplate.testing.clock import START
-from bedplate.testing.releases import OLDER, VERSION, frames_of, part_of
+from bedplate.testing.releases import OLDER, VERSION, part_of
 from bedplate.testing.store import MemoryStore
+from bedplate.testing.uki import make_uki
 from bedplate.wire.release import Part, PartName, Payload, PayloadKind, folder_of
 
 ROOT_HASH = sha256(b"root")
@@ -30,17 +32,17 @@ IDENTITY = uuid.UUID("7b1a4e0c-5f1d-4c5e-9d55-0f6f2c0b7ed1")
 MAKING = Making({"kubelet": "v1.37.2", "etcd": "v3.6.5"}, "v1.37.2", notes="Mends a kernel.\n", minimum=OLDER)
 
 
-class CopyingMaker:
+class PlainMaker:
     """Implements `bedplate.release.publish.prepared.Maker`."""
 
     def describe(self, source: Path) -> Part:
         return part_of(source.read_bytes())
 
     def payloads(self, name: PartName, source: Path, folder: Path, version: str) -> Sequence[Payload]:
-        data = source.read_bytes()
+        data = zstandard.ZstdCompressor().compress(source.read_bytes())
         (folder / f"{name}.zst").write_bytes(data)
         path = f"{folder_of(version)}/{name}.zst"
-        kind, frames = PayloadKind.FULL, frames_of(data)
+        kind, frames = PayloadKind.FULL, (len(data),)
         return [Payload(part=name, kind=kind, path=path, size=len(data), sha256=sha256(data), frames=frames)]
 
 
@@ -63,7 +65,7 @@ def image(folder: Path, version: str = VERSION, *, openssl: str = "3.5.1-1+deb13
         ),
     )
     (folder / "usr.erofs").write_bytes(b"usr" * 5000)
-    (folder / "uki.efi").write_bytes(b"uki" * 1000)
+    (folder / "uki.efi").write_bytes(make_uki(version, ROOT_HASH))
     head = SUPERBLOCK.pack(MAGIC, 1, 1, IDENTITY.bytes, b"sha256", 4096, 4096, 4, 32, b"\xab" * 32)
     (folder / "usr.verity").write_bytes(head.ljust(4096, b"\0"))
     (folder / "usr.verity-sig").write_bytes(b'{"rootHash": ""}'.ljust(16384, b"\0"))
@@ -71,7 +73,7 @@ def image(folder: Path, version: str = VERSION, *, openssl: str = "3.5.1-1+deb13
 
 
 def test_the_manifest_says_what_the_image_is(tmp_path: Path) -> None:
-    made = prepare_image(image(tmp_path / "image"), tmp_path / "out", MAKING, before=None, maker=CopyingMaker())
+    made = prepare_image(image(tmp_path / "image"), tmp_path / "out", MAKING, before=None, maker=PlainMaker())
     release, files = read_prepared(tmp_path / "out")
     assert release == made
     assert (release.version, release.kubernetes, release.minimum) == (VERSION, "v1.37.2", OLDER)
@@ -88,7 +90,7 @@ def test_the_manifest_says_what_the_image_is(tmp_path: Path) -> None:
 
 
 def test_the_bill_of_materials_names_packages_and_programs_from_source(tmp_path: Path) -> None:
-    prepare_image(image(tmp_path / "image"), tmp_path / "out", MAKING, before=None, maker=CopyingMaker())
+    prepare_image(image(tmp_path / "image"), tmp_path / "out", MAKING, before=None, maker=PlainMaker())
     document = json.loads((tmp_path / "out/sbom.json").read_text())
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
     names = {each["name"]: each.get("purl") for each in document["components"]}
@@ -102,7 +104,7 @@ def test_the_bill_of_materials_names_packages_and_programs_from_source(tmp_path:
 def test_the_same_image_makes_the_same_release(tmp_path: Path) -> None:
     source = image(tmp_path / "image")
     for name in ("a", "b"):
-        prepare_image(source, tmp_path / name, MAKING, before=None, maker=CopyingMaker())
+        prepare_image(source, tmp_path / name, MAKING, before=None, maker=PlainMaker())
     files = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("a", "b")]
     assert files[0] == files[1]
 
@@ -115,19 +117,19 @@ def test_changes_are_told_against_the_release_before(tmp_path: Path) -> None:
     assert sbom_before(store, read_shown(store), VERSION) is None
     old = image(tmp_path / "old", OLDER, openssl="3.5.1-1")
     making = Making(MAKING.built, "v1.37.2")
-    prepare_image(old, tmp_path / "out", making, before=None, maker=CopyingMaker())
+    prepare_image(old, tmp_path / "out", making, before=None, maker=PlainMaker())
     edit = Edit(read_shown(store), START, keys.days)
     publish(edit, *read_prepared(tmp_path / "out"))
     carry_out(edit.seal(keys), store)
     before = sbom_before(store, read_shown(store), VERSION)
-    prepare_image(image(tmp_path / "image"), tmp_path / "new", MAKING, before=before, maker=CopyingMaker())
+    prepare_image(image(tmp_path / "image"), tmp_path / "new", MAKING, before=before, maker=PlainMaker())
     told = json.loads((tmp_path / "new/changes.json").read_text())
     change = {"name": "openssl", "old": "3.5.1-1", "new": "3.5.1-1+deb13u1"}
     assert told == {"since": OLDER, "components": [change]}
 
 
 def test_what_came_and_what_went_are_changes(tmp_path: Path) -> None:
-    prepare_image(image(tmp_path / "image"), tmp_path / "out", MAKING, before=None, maker=CopyingMaker())
+    prepare_image(image(tmp_path / "image"), tmp_path / "out", MAKING, before=None, maker=PlainMaker())
     bill = read_sbom((tmp_path / "out/sbom.json").read_bytes())
     less = type(bill)(bill.bom_format, bill.spec_version, bill.version, bill.metadata, bill.components[1:])
     assert [(each.old, each.new) for each in changes(less, bill).components] == [("", "v1.37.2")]
@@ -137,13 +139,13 @@ def test_what_came_and_what_went_are_changes(tmp_path: Path) -> None:
 def test_a_development_image_is_not_published(tmp_path: Path) -> None:
     source = image(tmp_path / "image", debug=True)
     with pytest.raises(UserError, match="is a development image"):
-        prepare_image(source, tmp_path / "out", MAKING, before=None, maker=CopyingMaker())
+        prepare_image(source, tmp_path / "out", MAKING, before=None, maker=PlainMaker())
 
 
 def test_another_kubernetes_than_the_images_is_refused(tmp_path: Path) -> None:
     source = image(tmp_path / "image")
     with pytest.raises(UserError, match=r"carries Kubernetes 1\.37"):
-        prepare_image(source, tmp_path / "out", Making({}, "v1.36.1"), before=None, maker=CopyingMaker())
+        prepare_image(source, tmp_path / "out", Making({}, "v1.36.1"), before=None, maker=PlainMaker())
 
 
 def test_an_image_whose_tree_is_damaged_is_refused(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ MAKING = Making({"kubelet": "v1.37.2"}, "v1.37.2")
 USR = random.Random(5).randbytes(300_000)
 KERNEL = random.Random(6).randbytes(100_000)
 PATCHED = KERNEL[:60_000] + b"patched" + KERNEL[60_007:]
-COMMON = random.Random(8).randbytes(100_000).hex().encode()
+NAMED = b"ID=bedplate\n# " + random.Random(8).randbytes(100_000).hex().encode()
+"""What all UKIs here have in common, by which a loader takes them."""
 
 
 def image(folder: Path, version: str, usr: bytes, kernel: bytes = KERNEL) -> Path:
@@ -44,7 +45,7 @@ def image(folder: Path, version: str, usr: bytes, kernel: bytes = KERNEL) -> Pat
     write_manifest(folder, Manifest(version=version, **facts, **rest))
     (folder / "usr.erofs").write_bytes(usr)
     command_line = f"usrhash={sha256(usr)}".encode()
-    (folder / "uki.efi").write_bytes(uki(kernel, archive(init=b"init"), command_line, release=COMMON))
+    (folder / "uki.efi").write_bytes(uki(kernel, archive(init=b"init"), command_line, release=NAMED))
     head = SUPERBLOCK.pack(MAGIC, 1, 1, bytes(16), b"sha256", 4096, 4096, 4, 32, b"\xab" * 32)
     (folder / "usr.verity").write_bytes(head.ljust(4096, b"\0"))
     (folder / "usr.verity-sig").write_bytes(b"{}".ljust(16384, b"\0"))

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from securesystemslib.signer import CryptoSigner, Key
 
-from bedplate.cli.context import say
+from bedplate.cli.context import environment, say
 from bedplate.cli.output import OutputFormat, OutputOption
 from bedplate.cli.plans import DryRunOption
-from bedplate.cli.release_options import (
-    Change,
-    KeysOption,
-    Ordered,
-    RepositoryOption,
-    change,
-    store_of,
-)
+from bedplate.cli.release_options import KeysOption, Ordered, RepositoryOption, in_turn
 from bedplate.host.clock import SystemClock
 from bedplate.model.errors import UserError
-from bedplate.release.publish.edit import Edit
-from bedplate.release.publish.keys import FILE, Keyring, make_key, name_key, read_keys
+from bedplate.release.publish.edit import Edit, carry_out
+from bedplate.release.publish.keys import FILE, Keyring, NewKey, keep_key, named_key, new_key, read_keys
 from bedplate.release.publish.rotation import holder_of, key_of, roles_of
 from bedplate.release.publish.rotation import rotate as rotate_in
 from bedplate.release.publish.shown import Shown, read_shown
@@ -42,6 +33,7 @@ def rotate(
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Add a key and remove none.")] = False,
     drop: Annotated[bool, typer.Option("--drop", help="Remove keys and add none.")] = False,
+    lost: Annotated[bool, typer.Option("--lost", help="The key that goes is not there to sign.")] = False,
     threshold: Annotated[
         int | None, typer.Option("--threshold", metavar="COUNT", help="How many keys have to sign.")
     ] = None,
@@ -63,35 +55,50 @@ def rotate(
 
     A new key takes the place of the old one; it is made in the first folder of
     --keys. The present keys of the root have to sign for root, targets,
-    snapshot and timestamp, those of the targets for releases and channels.
+    snapshot and timestamp, those of the targets for releases and channels. The
+    old key signs once more, for nodes that look meanwhile, unless it is --lost.
     """
     if (uri is None) != (public is None):
         raise UserError("--uri and --public go together.")
-    shown = read_shown(store_of(repository))
-    removed = [] if keep else removed_keys(shown, role, remove or ())
-    stand_in = [] if drop else [CryptoSigner.generate_ed25519().public_key]
-    exchange = partial(rotate_in, role=role, remove=removed, threshold=threshold)
+    if keep and lost:
+        raise UserError("--keep removes no key, so none goes that is lost.", resolution="Leave out one of them.")
     ordered = Ordered(repository, keys, dry_run, output)
+    folder, store = ordered.folders[0], ordered.store
+    with in_turn(store, dry_run=dry_run):
+        shown = read_shown(store)
+        removed = [] if keep else removed_keys(shown, role, remove or ())
+        made = None if drop else named_key(role, uri, public) if uri and public else new_key(folder, role)
+        keyring = keyring_of(ordered, made, lost=removed if lost else ())
+        edit = Edit(shown, SystemClock().now(), keyring.days)
+        rotate_in(edit, role, add=[made.held.key()] if made else [], remove=removed, threshold=threshold)
+        if not dry_run:
+            writes = edit.seal(keyring)
+            if made:
+                # Not before all have signed: a key that nobody would use is never kept, and one in use always is.
+                keep_key(folder, made)
+            carry_out(writes, store)
+    ordered.emit(edit.actions)
     if not dry_run:
-        require_signers(shown, partial(exchange, add=stand_in), ordered.folders, stand_in)
-    made = None if drop or dry_run else new_key(ordered.folders[0], role, uri, public)
-    if change(partial(exchange, add=[made.key()] if made else stand_in), ordered):
-        shown = read_shown(store_of(repository))
-        say("\n" + "\n".join(dict.fromkeys(what_became(shown, ordered.folders, made, removed))))
+        say("\n" + "\n".join(dict.fromkeys(what_became(read_shown(store), ordered.folders, made, removed))))
 
 
-def require_signers(shown: Shown, make: Change, folders: Sequence[Path], to_be_made: Sequence[Key]) -> None:
-    """What is refused is refused before a key is made that nobody would use."""
-    keyring = Keyring([folder for folder in folders if (folder / FILE).exists()])
-    edit = Edit(shown, SystemClock().now(), keyring.days)
-    make(edit)
-    edit.require(keyring, besides=[key.keyid for key in to_be_made])
+def keyring_of(ordered: Ordered, made: NewKey | None, *, lost: Sequence[str]) -> Keyring:
+    """What is to sign, the new key with it; the folder that this one goes to may have no keys yet."""
+    if ordered.dry_run:
+        return Keyring([])
+    folder, *others = ordered.folders
+    keyring = Keyring([folder, *others] if made is None or (folder / FILE).exists() else others, environment())
+    keyring.do_without(lost)
+    if made:
+        keyring.add(folder, made)
+    return keyring
 
 
-def what_became(shown: Shown, folders: Sequence[Path], made: HeldKey | None, removed: Sequence[str]) -> Iterator[str]:
+def what_became(shown: Shown, folders: Sequence[Path], made: NewKey | None, removed: Sequence[str]) -> Iterator[str]:
     """Where the new key is, and what to do with each that was removed; `removed` are ids, `shown` is afterwards."""
     if made:
-        yield f"The new key of {made.role} is {place_of(folders[0], made)}, its id {made.keyid}."
+        held = made.held
+        yield f"The new key of {held.role} is {place_of(folders[0], held)}, its id {held.keyid}."
     for folder in folders:
         for held in read_keys(folder).keys:
             if held.keyid in removed:
@@ -115,7 +122,3 @@ def removed_keys(shown: Shown, role: str, beginnings: Sequence[str]) -> list[str
             resolution="Say which one goes with --remove, or --keep them.",
         )
     return [key_of(holder, role, beginning) for beginning in beginnings] or list(holder.keyids)
-
-
-def new_key(folder: Path, role: str, uri: str | None, public: Path | None) -> HeldKey:
-    return name_key(folder, role, uri, public) if uri and public else make_key(folder, role)

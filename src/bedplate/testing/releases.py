@@ -8,6 +8,7 @@ import zstandard
 
 from bedplate.model.digests import sha256
 from bedplate.testing.clock import START
+from bedplate.testing.uki import make_uki
 from bedplate.wire.release import (
     CHUNK_BYTES,
     Part,
@@ -26,12 +27,17 @@ VERSION = "Bedplate-1.37-amd64-202611.24.0"
 OLDER = "Bedplate-1.37-amd64-202611.20.0"
 
 
-def release_of(version: str, *, usr: bytes, uki: bytes, packed: bool = False) -> tuple[Release, dict[str, bytes]]:
+def release_of(
+    version: str, *, usr: bytes, uki: bytes | None = None, packed: bool = False
+) -> tuple[Release, dict[str, bytes]]:
     """A release and the targets it consists of.
 
-    Its full payloads are the parts themselves, or `packed` as nodes take them.
+    Its full payloads are the parts themselves, or `packed` as nodes take them. Where no UKI is given it is one that
+    starts the /usr, and packed always, since who publishes it looks into it.
     """
-    sent = {name: _frames(data, packed=packed) for name, data in ((PartName.USR, usr), (PartName.UKI, uki))}
+    pack_uki = packed or uki is None
+    uki = make_uki(version, sha256(usr)) if uki is None else uki
+    sent = {PartName.USR: _frames(usr, packed=packed), PartName.UKI: _frames(uki, packed=pack_uki)}
     paths = {name: f"{folder_of(version)}/{name}.zst" for name in sent}
     release = Release(
         version=version,
@@ -57,20 +63,16 @@ def release_of(version: str, *, usr: bytes, uki: bytes, packed: bool = False) ->
     return release, {**files, manifest_path(version): encode(release)}
 
 
-def prepared_release(folder: Path, version: str, *, usr: bytes = b"usr" * 5000, uki: bytes = b"uki" * 1000) -> Path:
+def prepared_release(folder: Path, version: str, *, usr: bytes = b"usr" * 5000) -> Path:
     """A folder with a release ready to be published."""
     folder.mkdir(parents=True)
-    for path, data in release_of(version, usr=usr, uki=uki)[1].items():
+    for path, data in release_of(version, usr=usr)[1].items():
         (folder / path.rpartition("/")[2]).write_bytes(data)
     return folder
 
 
 def part_of(data: bytes) -> Part:
     return Part(size=len(data), sha256=sha256(data), chunks=tuple(sha256(piece) for piece in _chunks(data)))
-
-
-def frames_of(data: bytes) -> tuple[int, ...]:
-    return tuple(map(len, _chunks(data)))
 
 
 def _chunks(data: bytes) -> list[bytes]:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from bedplate.model.digests import sha256
 from bedplate.model.errors import PeerError
 from bedplate.model.reading import InMemory, ReadAt
-from bedplate.release.payload.apply import rebuild_full
-from bedplate.release.payload.full import make_full, start_of
+from bedplate.release.payload.apply import rebuild_full, start_of
+from bedplate.release.payload.full import make_full
 from bedplate.release.payload.parts import FileAt, checked_chunks, describe_part
 from bedplate.wire.release import CHUNK_BYTES, Part, PartName, Payload, PayloadKind
 

@@ -69,7 +69,7 @@ def test_places_are_those_that_are_read(edits: list[tuple[int, int]]) -> None:
         [(Command.NEW, 301)],
     ],
 )
-def test_places_that_are_not_there_are_refused(commands: list[tuple[Command, int]]) -> None:
+def test_places_that_are_not_there_are_neither_told_nor_read(commands: list[tuple[Command, int]]) -> None:
     control = b"".join(encode_command(command, amount) for command, amount in commands)
     packed = [lzma.compress(each, preset=0) for each in (control, b"", b"")]
     lengths = (len(packed[0]), len(packed[1]), len(packed[2]))
@@ -78,3 +78,6 @@ def test_places_that_are_not_there_are_refused(commands: list[tuple[Command, int
     )
     with pytest.raises(PeerError, match="does not make the part"):
         list(places_beside(delta, read_head(delta)))
+    delta.seek(0)
+    with pytest.raises(PeerError, match="does not make the part"):
+        list(carry_out(delta, read_head(delta), Opened(InMemory(BASE), InMemory(BESIDE))))

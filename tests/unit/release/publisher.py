@@ -48,7 +48,7 @@ class Publisher:
 
 
 def publishing(version: str = VERSION, usr: bytes = b"usr" * 5000) -> Change:
-    release, files = release_of(version, usr=usr, uki=b"uki" * 1000)
+    release, files = release_of(version, usr=usr)
     del files[manifest_path(version)]
     return lambda edit: publish(edit, release, files)
 

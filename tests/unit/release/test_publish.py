@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bedplate.model.digests import sha256
 from bedplate.model.errors import MachineError, PeerError, UserError
 from bedplate.node.boot import built
 from bedplate.release.publish.changes import begin, promote, publish
@@ -17,6 +18,7 @@ from bedplate.release.trust.refusals import ReleaseWithdrawn
 from bedplate.testing.clock import START
 from bedplate.testing.releases import OLDER, VERSION, release_of
 from bedplate.testing.store import MemoryStore, PowerCut
+from bedplate.testing.uki import make_uki
 from bedplate.wire.release import manifest_path
 from tests.unit.release.publisher import STABLE, Change, Publisher, promoting, publishing, withdrawing
 
@@ -112,7 +114,7 @@ def test_a_withdrawn_version_is_refused_by_nodes_and_by_channels(publisher: Publ
 
 
 def test_files_that_the_manifest_does_not_describe_are_refused(publisher: Publisher) -> None:
-    release, files = release_of(VERSION, usr=b"usr", uki=b"uki")
+    release, files = release_of(VERSION, usr=b"usr")
     del files[manifest_path(VERSION)]
     path = release.payloads[0].path
     with pytest.raises(UserError, match="is not the file that the manifest describes"):
@@ -121,6 +123,39 @@ def test_files_that_the_manifest_does_not_describe_are_refused(publisher: Publis
         publisher.do(lambda edit: publish(edit, release, {"elsewhere/file": b""}))
     assert f"missing: {path}" in caught.value.details
     assert "stray: elsewhere/file" in caught.value.details
+
+
+def test_a_uki_that_starts_another_usr_is_refused_and_both_are_named(publisher: Publisher) -> None:
+    other = sha256(b"other")
+    release, files = release_of(VERSION, usr=b"usr", uki=make_uki(VERSION, other), packed=True)
+    del files[manifest_path(VERSION)]
+    before = dict(publisher.store.files)
+    with pytest.raises(UserError, match=f"UKI of {VERSION} does not start the /usr of its manifest") as caught:
+        publisher.do(lambda edit: publish(edit, release, files))
+    assert f"usrhash={other}" in caught.value.details
+    assert release.verity.root_hash in caught.value.details
+    assert publisher.store.files == before
+
+
+def test_a_uki_that_names_no_usr_is_refused(publisher: Publisher) -> None:
+    release, files = release_of(VERSION, usr=b"usr", uki=make_uki(VERSION, ""), packed=True)
+    del files[manifest_path(VERSION)]
+    with pytest.raises(UserError, match="does not start the /usr") as caught:
+        publisher.do(lambda edit: publish(edit, release, files))
+    assert "usrhash=none" in caught.value.details
+
+
+@pytest.mark.parametrize(
+    ("uki", "packed", "words"),
+    [(b"MZ, and no more", True, "PE"), (make_uki(VERSION, sha256(b"usr")), False, "frame")],
+    ids=["no UKI", "no payload of it"],
+)
+def test_a_uki_that_cannot_be_read_is_refused(publisher: Publisher, uki: bytes, packed: bool, words: str) -> None:  # noqa: FBT001
+    release, files = release_of(VERSION, usr=b"usr", uki=uki, packed=packed)
+    del files[manifest_path(VERSION)]
+    with pytest.raises(UserError, match=f"The UKI of {VERSION} cannot be read") as caught:
+        publisher.do(lambda edit: publish(edit, release, files))
+    assert words in caught.value.details
 
 
 @pytest.mark.parametrize(

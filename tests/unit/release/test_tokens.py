@@ -82,6 +82,12 @@ def test_the_pin_comes_from_the_environment(keys: Path, environment: dict[str, s
     assert "pin-source=FILE" in caught.value.resolution
 
 
+def test_how_many_keys_are_here_is_known_without_a_pin(keys: Path) -> None:
+    held = name_key(keys, "timestamp", URI, public(keys))
+    (of_a_file,) = [each for each in read_keys(keys).keys if each.role == "snapshot"]
+    assert Keyring([keys]).count([held.keyid, of_a_file.keyid, "ab" * 32]) == 2
+
+
 @pytest.mark.parametrize("source", ["pin", "file:pin"])
 def test_or_from_a_file_that_is_its_owners_alone(keys: Path, environment: dict[str, str], source: str) -> None:
     del environment[PIN]

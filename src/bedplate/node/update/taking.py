@@ -17,7 +17,7 @@ from bedplate.node.update.fetching import BrokeOff, Downloads, NotKept, remove_d
 from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.offers import Releases
 from bedplate.node.update.ways import Room, Way, ways_to
-from bedplate.release.payload.apply import rebuild_delta, rebuild_full
+from bedplate.release.payload.apply import rebuild_delta, rebuild_full, start_of
 from bedplate.release.payload.delta.format import read_head
 from bedplate.release.payload.parts import Window, checked_chunks
 from bedplate.wire.release import Part, PartName, Payload, PayloadKind, Release
@@ -115,7 +115,8 @@ class Taker:
     def _chunks(self, release: Release, way: Payload, first: int) -> Generator[bytes, None, None]:
         part: Part = release.part(way.part)
         if way.kind is PayloadKind.FULL:
-            yield from rebuild_full(self._source().fetch(way, start=sum(way.frames[:first])), way, part, first=first)
+            pieces = self._source().fetch(way, start=start_of(way, first))
+            yield from rebuild_full(pieces, way, part, first=first)
             return
         file = self._fetched(way)
         with file.open("rb") as delta, self._base(way.part, delta) as base, self._beside(way.part) as beside:

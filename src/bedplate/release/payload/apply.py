@@ -32,6 +32,11 @@ def rebuild_full(pieces: Iterable[bytes], payload: Payload, part: Part, *, first
         yield checked(_chunk_of(frame, part.chunk_size(index), index), part, index)
 
 
+def start_of(payload: Payload, first: int) -> int:
+    """Where in a full payload the frame of chunk `first` begins."""
+    return sum(payload.frames[:first])
+
+
 def _frames(pieces: Iterable[bytes], lengths: Iterable[int]) -> Iterator[bytes]:
     """The pieces cut anew at the ends of frames."""
     source = iter(pieces)

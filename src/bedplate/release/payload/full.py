@@ -53,8 +53,3 @@ def _compressed(source: BinaryIO, workers: int) -> Iterator[bytes]:
 def _compress(chunk: bytes) -> bytes:
     settings = zstandard.ZstdCompressionParameters.from_level(LEVEL, window_log=WINDOW_LOG, write_checksum=False)
     return zstandard.ZstdCompressor(compression_params=settings).compress(chunk)
-
-
-def start_of(payload: Payload, first: int) -> int:
-    """Where in a full payload the frame of chunk `first` begins."""
-    return sum(payload.frames[:first])

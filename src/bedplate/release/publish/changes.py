@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, Snapshot, Timestamp
 
-from bedplate.model.errors import UserError
+from bedplate.model.errors import PeerError, UserError, briefly
+from bedplate.model.reading import InMemory
+from bedplate.release.payload.apply import rebuild_full
 from bedplate.release.publish.edit import Content, Edit
 from bedplate.release.publish.keys import Keyring
 from bedplate.release.publish.plan import promoted, require_in_time, require_new, withdrawn_with
 from bedplate.release.publish.roles import OF_THE_ROOT, PATTERNS, RULES, TARGETS, TIMESTAMP
 from bedplate.release.publish.shown import Shown
 from bedplate.release.trust.layout import CHANNELS, RELEASES
-from bedplate.wire.release import WITHDRAWN, Release, Withdrawn, channel_path, encode, folder_of, manifest_path
+from bedplate.wire.release import (
+    WITHDRAWN,
+    PartName,
+    PayloadKind,
+    Release,
+    Withdrawn,
+    channel_path,
+    encode,
+    folder_of,
+    manifest_path,
+)
+from bedplate.wire.uki import NotUki, read_uki
 
 
 def begin(keyring: Keyring, now: datetime) -> Edit:
@@ -54,6 +68,7 @@ def publish(edit: Edit, release: Release, files: Mapping[str, Content]) -> None:
     for path, content in files.items():
         edit.target(release.version, path, content, f"{release.version} consists of it")
     _require_as_named(edit, release)
+    _require_started(release, files)
     edit.target(release.version, manifest_path(release.version), encode(release), "says what the version consists of")
     _delegate(edit, release.version)
 
@@ -97,6 +112,32 @@ def _require_as_named(edit: Edit, release: Release) -> None:
         found = targets[payload.path]
         if (found.length, found.hashes["sha256"]) != (payload.size, payload.sha256):
             raise UserError(f"{payload.path} is not the file that the manifest describes.", resolution="Make it again.")
+
+
+def _require_started(release: Release, files: Mapping[str, Content]) -> None:
+    """Nodes start what the UKI's command line names; all of them would refuse one that names another /usr."""
+    signed = release.verity.root_hash
+    try:
+        starts = read_uki(InMemory(_uki_of(release, files))).root_hash
+    except (NotUki, PeerError) as problem:
+        details = str(problem) if isinstance(problem, NotUki) else briefly(problem)
+        raise UserError(
+            f"The UKI of {release.version} cannot be read.", details=details, resolution="Make the release again."
+        ) from problem
+    if starts != signed:
+        raise UserError(
+            f"The UKI of {release.version} does not start the /usr of its manifest.",
+            details=f"UKI: usrhash={starts or 'none'}\nmanifest: root hash {signed}",
+            resolution="Publish both as one image was built: no node would take this.",
+        )
+
+
+def _uki_of(release: Release, files: Mapping[str, Content]) -> bytes:
+    """The UKI, out of its full payload."""
+    (payload,) = [each for each in release.payloads if each.part is PartName.UKI and each.kind is PayloadKind.FULL]
+    content = files[payload.path]
+    packed = content.read_bytes() if isinstance(content, Path) else content
+    return b"".join(rebuild_full([packed], payload, release.uki))
 
 
 def _delegated(name: str, keyids: list[str], threshold: int, *patterns: str) -> DelegatedRole:

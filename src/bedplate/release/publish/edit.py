@@ -6,7 +6,7 @@ until the timestamp takes its name everybody sees the old state, whole, and from
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -110,8 +110,8 @@ class Edit:
         """Whether snapshot and timestamp have to change: a root alone is found by its own number."""
         return bool(self._roles or self._stamp_reason)
 
-    def seal(self, keyring: Keyring, *, root_signers: Sequence[Signer] = ()) -> tuple[Write, ...]:
-        """Sign everything; the writes in their order. `root_signers` sign a root besides those it needs.
+    def seal(self, keyring: Keyring) -> tuple[Write, ...]:
+        """Sign everything; the writes in their order.
 
         When keys of snapshot, timestamp or targets change, what they sign is signed by the old key and the new one, and
         the root goes last: it is in force at once, and both before and after it everything shown has to be valid.
@@ -127,19 +127,18 @@ class Edit:
             writes += self._stamp(snapshot, keyring)
         if self._root is not None:
             root = self._root[0]
-            data = signed(root, [*root_signers, *self._signers(ROOT, keyring)])
-            sealed = Write(metadata_file(ROOT, root.version), data)
+            sealed = Write(metadata_file(ROOT, root.version), signed(root, self._signers(ROOT, keyring)))
             writes = [*writes, sealed] if self._carried_over(keyring) else [sealed, *writes]
         return tuple(writes)
 
-    def require(self, keyring: Keyring, *, besides: Collection[str] = ()) -> None:
-        """Raise what stands against `seal`: a clock that is behind, too few keys; those of `besides` count as here."""
+    def require(self, keyring: Keyring) -> None:
+        """Raise what is known to stand against `seal` before anything signs: a clock that is behind, too few keys."""
         self._require_a_sane_clock()
         names = [*(name for name, _ in self._ordered()), *((SNAPSHOT, TIMESTAMP) if self.stamps else ())]
         needed = [(name, self._holders(name)[0]) for name in names]
         needed += [(ROOT, holder) for holder in reversed(self._holders(ROOT))] if self._root is not None else []
         for name, holder in needed:
-            keyring.require(name, holder.keyids, holder.threshold, besides=besides)
+            keyring.require(name, holder.keyids, holder.threshold)
 
     def stamp_for_a_bundle(self, expires: datetime, marks: Mapping[str, object], keyring: Keyring) -> bytes:
         """A timestamp over the snapshot that `seal` makes, for a bundle alone. Call it after `seal`."""
@@ -209,7 +208,7 @@ class Edit:
         if not self.shown.root.signed.version:
             return False
         holders = [self._holders(name) for name in OF_THE_ROOT if name != ROOT]
-        return all(len(keyring.signers(old.keyids)) >= old.threshold for _, *olds in holders for old in olds)
+        return all(keyring.count(old.keyids) >= old.threshold for _, *olds in holders for old in olds)
 
 
 def carry_out(writes: Sequence[Write], store: Store) -> None:

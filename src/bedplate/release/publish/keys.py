@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,8 +28,18 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     days: dict[str, int] = msgspec.field(default_factory=lambda: {role: rule.days for role, rule in RULES.items()})
 
 
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that no folder has yet. `signer` has its private half where that is to be a file."""
+
+    held: HeldKey
+    signer: CryptoSigner | None = None
+
+
 class Keyring:
     """The keys of one or more folders. A key file that is not in its folder is not here: it may lie on other media.
+
+    A key elsewhere, such as on a token, counts as here until it is to sign.
 
     `environment` is the user's, which may say how to come to a token.
     """
@@ -44,17 +55,34 @@ class Keyring:
             for held in keys.keys
             if _is_here(folder, held)
         }
+        self._new: dict[str, Signer] = {}
 
     def of_role(self, role: str) -> list[Key]:
         return [held.key() for held in self._known.values() if held.role == role]
+
+    def add(self, folder: Path, key: NewKey) -> None:
+        """Sign with a key, too, that `folder` does not have yet."""
+        self._known[key.held.keyid] = key.held
+        self._here[key.held.keyid] = (folder, key.held)
+        if key.signer:
+            self._new[key.held.keyid] = key.signer
+
+    def do_without(self, keyids: Iterable[str]) -> None:
+        """Take these keys for ones that are not here."""
+        for keyid in keyids:
+            self._here.pop(keyid, None)
+
+    def count(self, keyids: Iterable[str]) -> int:
+        """How many of those keys are here. None is opened for that: some would ask for a PIN."""
+        return sum(keyid in self._here for keyid in keyids)
 
     def signers(self, keyids: Iterable[str]) -> list[Signer]:
         """The signers of those keys that are here, in the order of the keys."""
         return [self._signer(*self._here[keyid]) for keyid in keyids if keyid in self._here]
 
-    def require(self, role: str, keyids: Sequence[str], threshold: int, *, besides: Collection[str] = ()) -> None:
-        """Raise `UserError` with the keys that are missing to sign as `role`; those of `besides` count as here."""
-        lacking = [keyid for keyid in keyids if keyid not in self._here and keyid not in besides]
+    def require(self, role: str, keyids: Sequence[str], threshold: int) -> None:
+        """Raise `UserError` with the keys that are missing to sign as `role`."""
+        lacking = [keyid for keyid in keyids if keyid not in self._here]
         found = len(keyids) - len(lacking)
         if found < threshold:
             raise UserError(
@@ -64,7 +92,7 @@ class Keyring:
             )
 
     def _signer(self, folder: Path, held: HeldKey) -> Signer:
-        return signer_of(held, folder / FILE, self._environment)
+        return self._new.get(held.keyid) or signer_of(held, folder / FILE, self._environment)
 
     def _name(self, keyid: str) -> str:
         return f"{keyid} ({self._known[keyid].uri})" if keyid in self._known else keyid
@@ -88,21 +116,33 @@ def make_keys(folder: Path, rules: Mapping[str, Rule] = RULES) -> None:
     """New Ed25519 keys for every role (RFC 8032), each in a file that only its owner may read."""
     if (folder / FILE).exists():
         raise UserError(f"{folder} has release keys already.", resolution="Use them, or name another folder.")
-    made = tuple(_make(folder, role, number + 1) for role, rule in rules.items() for number in range(rule.keys))
-    _write(folder, Keys(made, {role: rule.days for role, rule in rules.items()}))
+    made = [_generated(role, number + 1) for role, rule in rules.items() for number in range(rule.keys)]
+    for each in made:
+        _write_private(folder, each)
+    _write(folder, Keys(tuple(each.held for each in made), {role: rule.days for role, rule in rules.items()}))
 
 
 def make_key(folder: Path, role: str) -> HeldKey:
-    """One more key for a role, noted in the folder. No name is used twice: the other key may be elsewhere."""
-    taken = {held.uri for held in read_keys(folder).keys} if (folder / FILE).exists() else set()
-    number = 1
-    while f"{IN_A_FILE}{role}-{number}.pem" in taken or (folder / f"{role}-{number}.pem").exists():
-        number += 1
-    return _note(folder, _make(folder, role, number))
+    """One more key for a role, kept in the folder."""
+    return keep_key(folder, new_key(folder, role))
 
 
 def name_key(folder: Path, role: str, uri: str, public: Path) -> HeldKey:
     """Note a key whose private half is elsewhere; `public` is its public half in PEM."""
+    return keep_key(folder, named_key(role, uri, public))
+
+
+def new_key(folder: Path, role: str) -> NewKey:
+    """A key that can be kept in the folder. No name is used twice: the other key may be elsewhere."""
+    taken = {held.uri for held in read_keys(folder).keys} if (folder / FILE).exists() else set()
+    number = 1
+    while f"{IN_A_FILE}{role}-{number}.pem" in taken or (folder / f"{role}-{number}.pem").exists():
+        number += 1
+    return _generated(role, number)
+
+
+def named_key(role: str, uri: str, public: Path) -> NewKey:
+    """A key whose private half is elsewhere; `public` is its public half in PEM."""
     try:
         key = SSlibKey.from_crypto(load_pem_public_key(public.read_bytes()))
     except (OSError, ValueError, UnsupportedAlgorithm) as problem:
@@ -113,14 +153,24 @@ def name_key(folder: Path, role: str, uri: str, public: Path) -> HeldKey:
         ) from problem
     if uri.startswith(HSM):
         require_token_key(uri, key)
-    return _note(folder, HeldKey(key.keyid, role, uri, key.to_dict()))
+    return NewKey(HeldKey(key.keyid, role, uri, key.to_dict()))
 
 
-def _make(folder: Path, role: str, number: int) -> HeldKey:
+def keep_key(folder: Path, key: NewKey) -> HeldKey:
+    """Write the private half where the folder is to have it, then note the key in keys.json."""
+    _write_private(folder, key)
+    return _note(folder, key.held)
+
+
+def _generated(role: str, number: int) -> NewKey:
     signer = CryptoSigner.generate_ed25519()
-    name = f"{role}-{number}.pem"
-    write_atomically(folder / name, signer.private_bytes, mode=0o600)
-    return HeldKey(signer.public_key.keyid, role, f"{IN_A_FILE}{name}", signer.public_key.to_dict())
+    uri = f"{IN_A_FILE}{role}-{number}.pem"
+    return NewKey(HeldKey(signer.public_key.keyid, role, uri, signer.public_key.to_dict()), signer)
+
+
+def _write_private(folder: Path, key: NewKey) -> None:
+    if key.signer:
+        write_atomically(folder / key.held.uri.removeprefix(IN_A_FILE), key.signer.private_bytes, mode=0o600)
 
 
 def _note(folder: Path, held: HeldKey) -> HeldKey:

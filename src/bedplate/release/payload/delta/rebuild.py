@@ -122,29 +122,24 @@ def streams(delta: BinaryIO, head: Head) -> tuple[Stream, Stream, Stream]:
     )
 
 
-def places_beside(delta: BinaryIO, head: Head) -> Iterator[tuple[int, int]]:
-    """Offsets and sizes of what the commands refer to in the new /usr, in their order; the base is not needed.
+def steps(control: Stream, head: Head) -> Iterator[tuple[int, int, int]]:
+    """The commands that make something, in their order, until the part is whole: each with its place and its amount.
 
-    They make no more bytes together than the part has. Raises `PeerError` for a command that cannot be carried out.
+    The place is where it refers to in the base and the new /usr behind that; NEW refers to none. They make no more
+    bytes together than the part has. Raises `PeerError` for a command that cannot be carried out.
     """
-    begin, end = total(head.base), total(head.base) + head.beside
     size = total(head.part)
-    script, place, made = Script(streams(delta, head)[0], size), 0, 0
+    script, place, made = Script(control, size), 0, 0
     while made < size:
         command, amount = script.next()
         if command == Command.SEEK:
             place += signed(amount)
             continue
-        if made + amount > size:
-            raise not_the_part("the delta makes more than its part")
         made += amount
-        if command != Command.NEW:
-            if place < 0 or place + amount > end:
-                raise not_the_part("the delta refers to what is beyond its base")
-            if place + amount > begin:
-                first = max(place, begin)
-                yield first - begin, place + amount - first
-            place += amount
+        if made > size:
+            raise not_the_part("the delta makes more than its part")
+        yield command, place, amount
+        place += amount if command != Command.NEW else 0
 
 
 def signed(amount: int) -> int:
@@ -152,29 +147,38 @@ def signed(amount: int) -> int:
     return -(amount >> 1) if amount & 1 else amount >> 1
 
 
+def places_beside(delta: BinaryIO, head: Head) -> Iterator[tuple[int, int]]:
+    """Offsets and sizes of what the commands refer to in the new /usr, in their order; the base is not needed.
+
+    Raises `PeerError` for a command that cannot be carried out.
+    """
+    begin, end = total(head.base), total(head.base) + head.beside
+    for command, place, amount in steps(streams(delta, head)[0], head):
+        if command == Command.NEW:
+            continue
+        if place < 0 or place + amount > end:
+            raise not_the_part("the delta refers to what is beyond its base")
+        if place + amount > begin:
+            first = max(place, begin)
+            yield first - begin, place + amount - first
+
+
 def carry_out(delta: BinaryIO, head: Head, base: ReadAt, *, start: int = 0) -> Iterator[bytes]:
     """What the commands make, from byte `start` on, in pieces. What comes before is passed over, the base not read.
 
     Raises `PeerError` for a command that cannot be carried out; what is made is for the caller to check.
     """
-    size = total(head.part)
     control, diff, extra = streams(delta, head)
-    script, place, made = Script(control, size), 0, 0
-    batch = Batch()
-    while made < size:
-        command, amount = script.next()
-        if command == Command.SEEK:
-            place += signed(amount)
-            continue
-        if made + amount > size:
-            raise not_the_part("the delta makes more than its part")
-        while amount:
-            count = min(amount, batch.room, start - made if made < start else amount)
+    batch, made = Batch(), 0
+    for command, place, amount in steps(control, head):
+        done = 0
+        while done < amount:
+            left = amount - done
+            count = min(left, batch.room, start - made if made < start else left)
             added = diff.take(count) if command == Command.ADD else extra.take(count) if command == Command.NEW else b""
             if made >= start:
-                batch.put(b"" if command == Command.NEW else base.read_at(place, count), added)
-            place += count if command != Command.NEW else 0
-            made, amount = made + count, amount - count
+                batch.put(b"" if command == Command.NEW else base.read_at(place + done, count), added)
+            made, done = made + count, done + count
             if not batch.room:
                 yield batch.sum()
     yield batch.sum()
