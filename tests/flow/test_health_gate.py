@@ -41,11 +41,18 @@ class Loader:
         self.on_trial = False
         self.unreadable = False
         self.refusal: BedplateError | None = None
+        self.looked = False
 
     def entries(self) -> tuple[Entry, ...]:
         if self.unreadable:
             raise MachineError("The ESP cannot be read.")
         return self.listed
+
+    def require_other(self) -> Entry:
+        self.looked = True
+        if self.refusal:
+            raise self.refusal
+        return OTHER
 
     def choose_other(self, *, on_trial: bool = True) -> None:
         if self.refusal:
@@ -137,7 +144,21 @@ def test_where_the_other_version_cannot_be_chosen_the_loader_counts_the_boot(
     loader.refusal = problem
     assert world.pass_through(always(SICK), loader) == 1
     assert world.runner.commands == [("systemctl", "reboot")]
-    assert not world.stays
+
+
+@pytest.mark.parametrize("problem", [MachineError("The ESP cannot be written."), OurError("Another would be chosen.")])
+def test_after_the_last_try_a_version_stays_until_the_other_can_be_chosen(world: World, problem: BedplateError) -> None:
+    loader = Loader(OTHER, replace(OWN, left=0, done=3))
+    loader.refusal = problem
+    assert world.pass_through(always(SICK), loader) == 1
+    assert (world.runner.commands, world.stays) == ([], True)
+    assert f"It stays until the other version can be chosen. {problem}" in world.said
+
+
+def test_a_reboot_that_was_asked_for_is_not_cut_short(world: World) -> None:
+    """Pods get their time from logind; the unit that gives boots up would not wait for them."""
+    assert world.pass_through(always(SICK), Loader(OWN, OTHER)) == 1
+    assert (world.runner.commands, world.stays) == ([("systemctl", "reboot")], True)
 
 
 def test_a_version_is_not_left_for_one_that_is_not_whole(world: World) -> None:
@@ -214,6 +235,24 @@ def test_whatever_becomes_of_the_gate_a_boot_that_is_no_try_stays(world: World, 
     """Blessed; set back and started for want of another; given up and started all the same: it would come again."""
     assert ends_without_a_word(world, Loader(replace(OWN, left=left, done=done), OTHER))
     assert world.stays
+
+
+@pytest.mark.parametrize("problem", [UserError("a is not complete any more."), MachineError("It cannot be read.")])
+def test_the_last_try_stays_whatever_becomes_of_the_gate_where_nothing_whole_is_known_to_come_next(
+    world: World, problem: BedplateError
+) -> None:
+    loader = Loader(OTHER, replace(OWN, left=0, done=3))
+    loader.refusal = problem
+    assert ends_without_a_word(world, loader)
+    assert world.stays
+    assert str(problem) in world.said[0]
+
+
+def test_the_other_slot_is_looked_through_before_the_last_try_alone(world: World) -> None:
+    for left, looked in ((2, False), (1, False), (0, True)):
+        loader = Loader(replace(OWN, left=left, done=3 - left), OTHER)
+        world.pass_through(always(HEALTHY), loader)
+        assert loader.looked is looked
 
 
 def ends_without_a_word(world: World, loader: Loader) -> bool:

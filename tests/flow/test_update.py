@@ -330,25 +330,37 @@ def test_what_cannot_be_gone_back_to_is_left_and_can_be_installed_again(node: Fa
     node.run()
     offer(node, NEXT)
     node.run()
-    node.slots.failing = True
+    node.slots.rot()
     node.source.wish = Wish(rollback=True, asked="1")
     node.run()
     assert (node.version, node.memory.state) == (NEXT, State.IDLE)
     assert [each.version for each in node.slots.esp] == [NEXT]
     assert node.memory.failures[0].version == FIRST
-    node.slots.failing = False
     node.source.wish = Wish(version=FIRST, asked="2")
     node.run()
     assert node.version == FIRST
 
 
-def test_a_version_that_failed_and_could_not_be_left_is_good_once_a_boot_of_it_is(node: FakeNode) -> None:
+def test_a_slot_that_cannot_be_read_for_a_while_costs_no_way_back(node: FakeNode) -> None:
     node.run()
-    offer(node, NEXT, Behaviour.SICK)
-    while not node.rebooting:
-        node.round()
+    offer(node, NEXT)
+    node.run()
     node.slots.failing = True
+    node.source.wish = Wish(rollback=True, asked="1")
     node.boot()
+    for _ in range(5):
+        node.round()
+    assert node.status is not None
+    assert node.status.doing == "The disk cannot be read. [Errno 5] Input/output error"
+    assert (node.memory.failures, len(node.slots.esp)) == ((), 2)
+    node.slots.failing = False
+    node.run()
+    assert (node.version, node.memory.state) == (FIRST, State.ROLLED_BACK)
+
+
+def test_a_version_that_failed_and_could_not_be_left_is_good_once_a_boot_of_it_is(node: FakeNode) -> None:
+    sick_and_not_left(node)
+    node.slots.rot()
     node.run()
     assert node.memory.state is State.FAILED
     node.behaviour[NEXT] = Behaviour.WORKS
@@ -683,33 +695,33 @@ def test_what_could_not_be_gone_back_to_is_not_installed_for_that_request(node: 
     node.run()
     offer(node, NEXT)
     node.run()
-    node.slots.failing = True
+    node.slots.rot()
     node.source.wish = Wish(rollback=True, asked="1")
     node.run()
-    node.slots.failing = False
     node.source.wish = Wish(version=FIRST, asked="1")
     node.run()
     assert node.version == NEXT
 
 
-def sick_and_chosen_away(node: FakeNode) -> None:
+def sick_and_not_left(node: FakeNode, *, boots: int = 1) -> None:
     """NEXT was judged not to work, the loader would start FIRST, and the gate's reboot did not come about."""
     node.run()
-    offer(node, NEXT, Behaviour.SICK)
+    offer(node, NEXT, Behaviour.HANGS)
     while not node.rebooting:
         node.round()
-    node.slots.failing = True
+    node.behaviour[NEXT] = Behaviour.SICK
+    for _ in range(boots - 1):
+        node.slots.boot()
+    node.stuck = True
     node.boot()
     node.clock.sleep(20)
-    node.slots.failing = False
-    node.slots.choose_other()
+    assert node.slots.entries()[0].version == FIRST
 
 
 def test_a_version_that_failed_is_left_by_a_reboot_of_the_agent_where_that_of_the_gate_did_not_come_about(
     node: FakeNode,
 ) -> None:
-    sick_and_chosen_away(node)
-    node.stuck = True
+    sick_and_not_left(node)
     before = node.clock.monotonic()
     for _ in range(5):
         node.round()
@@ -722,25 +734,58 @@ def test_a_version_that_failed_is_left_by_a_reboot_of_the_agent_where_that_of_th
     assert node.memory.failures[0].reason == "not healthy: kubelet: /healthz: refused"
 
 
-@pytest.mark.parametrize(
-    ("others", "words"),
-    [
-        (True, f"{NEXT} failed, and the boot loader goes on with it while it has tries left"),
-        (False, f"{NEXT} failed, and there is no other version"),
-    ],
-)
-def test_a_version_that_failed_and_is_not_left_says_why(node: FakeNode, *, others: bool, words: str) -> None:
+@pytest.mark.parametrize("boots", [1, 2, 3])
+def test_a_version_that_failed_is_never_left_for_one_that_is_not_whole(node: FakeNode, boots: int) -> None:
+    """At its last try as well, when the loader would come to the other by itself."""
+    sick_and_not_left(node, boots=boots)
+    node.slots.rot()
+    node.stuck = False
+    for _ in range(2):
+        node.run()
+    assert [each.version for each in node.slots.esp] == [NEXT]
+    assert node.status is not None
+    assert (node.memory.state, node.status.doing) == (State.FAILED, f"{NEXT} failed, and there is no other version")
+    assert node.memory.history[0].reason == f"it stays, for want of a better one: {FIRST} is not complete any more."
+    for _ in range(4):
+        node.cut_power()
+        node.run()
+    assert (node.version, node.memory.state) == (NEXT, State.FAILED)
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour.SICK, Behaviour.WORKS])
+def test_tries_that_run_out_lead_to_nothing_that_is_not_whole(node: FakeNode, behaviour: Behaviour) -> None:
+    """What had been running lost its slot before the new version was judged, or blessed."""
+    node.run()
+    offer(node, NEXT, behaviour)
+    while not node.rebooting:
+        node.round()
+    node.slots.rot(running=True)
+    for _ in range(5):
+        node.boot()
+    assert set(node.boots) == {FIRST, NEXT}
+    node.run()
+    assert node.version == NEXT
+    assert node.memory.state is (State.GOOD if behaviour is Behaviour.WORKS else State.FAILED)
+
+
+def test_a_version_that_failed_is_left_once_the_other_slot_can_be_read_again(node: FakeNode) -> None:
     node.run()
     offer(node, NEXT, Behaviour.SICK)
     while not node.rebooting:
         node.round()
     node.slots.failing = True
     node.boot()
-    if not others:
-        node.slots.esp = [each for each in node.slots.esp if each.version == NEXT]
-    node.run()
+    assert node.boots == [FIRST, NEXT, NEXT, NEXT]
+    for _ in range(5):
+        node.round()
     assert node.status is not None
-    assert (node.memory.state, node.status.doing) == (State.FAILED, words)
+    assert (node.memory.state, node.status.doing) == (
+        State.FAILED,
+        "The disk cannot be read. [Errno 5] Input/output error",
+    )
+    node.slots.failing = False
+    node.run()
+    assert (node.version, node.memory.state) == (FIRST, State.ROLLED_BACK)
 
 
 def test_a_node_that_went_back_takes_the_version_after_the_one_that_it_left(node: FakeNode) -> None:

@@ -20,6 +20,7 @@ from bedplate.wire.desired import Wish
 STABLE = "1.37/stable"
 VERSIONS = {f"Bedplate-1.37-amd64-202611.{21 + number}.0": each for number, each in enumerate(Behaviour)}
 SOUND = next(version for version, behaviour in VERSIONS.items() if behaviour is Behaviour.WORKS)
+COME_UP = [version for version, each in VERSIONS.items() if each in (Behaviour.WORKS, Behaviour.SICK)]
 
 
 class Gate:
@@ -43,6 +44,8 @@ class Node(RuleBasedStateMachine):
         super().__init__()
         self.temporary = tempfile.TemporaryDirectory()
         self.asked = 0
+        self.lost = False
+        """Whether the slot of what worked was lost as a version was tried; that may be all that is left."""
 
     @initialize()
     def begin(self) -> None:
@@ -63,11 +66,8 @@ class Node(RuleBasedStateMachine):
     def ask_for(self, version: str) -> None:
         self.node.source.wish = Wish(version=version, asked=self._new())
 
-    @rule(rotten=st.booleans())
-    def ask_to_go_back(self, *, rotten: bool) -> None:
-        """Where to go back to may have been lost, and nobody knows before it is looked at."""
-        if rotten and self.can_rot():
-            self.node.slots.rot()
+    @rule()
+    def ask_to_go_back(self) -> None:
         self.node.source.wish = Wish(rollback=True, asked=self._new())
 
     @rule(pinned=st.booleans())
@@ -94,18 +94,68 @@ class Node(RuleBasedStateMachine):
 
     @rule(failing=st.booleans())
     def the_other_slot_has_read_errors(self, *, failing: bool) -> None:
-        self.node.slots.failing = failing
-
-    def can_rot(self) -> bool:
-        """Not while what runs is on trial, or another boots next: then two have to fail for nothing to work."""
-        slots = self.node.slots
-        running = [each for each in slots.esp if each.root_hash == slots.root_hash]
-        stays = in_order(slots.esp)[0].root_hash == slots.root_hash
-        return stays and self.node.memory.resting and all(each.is_proven for each in running)
+        self.node.slots.failing = failing and not self.is_rotten()
 
     @rule(damaged=st.booleans())
     def the_esp_is_damaged(self, *, damaged: bool) -> None:
-        self.node.slots.damaged = damaged
+        self.node.slots.damaged = damaged and not self.is_rotten()
+
+    @rule()
+    def the_other_slot_rots(self) -> None:
+        """While what runs stays up and the loader would go on with it: on trial as well."""
+        slots, memory = self.node.slots, self.node.memory
+        looked_at = memory.resting or memory.state in (State.TRYING, State.FAILED, State.ROLLING_BACK)
+        listed = any(each.root_hash == slots.other.root_hash for each in slots.esp)
+        stays = in_order(slots.esp)[0].root_hash == slots.root_hash
+        if looked_at and listed and stays and self.is_sound():
+            slots.rot()
+
+    @rule(version=st.sampled_from(COME_UP), judged=st.booleans(), boots=st.integers(1, 4))
+    def what_ran_rots_as_another_version_is_tried(self, version: str, *, judged: bool, boots: int) -> None:
+        """It comes up, or else two failed at once. Whether it works or not, there is nothing to go back to.
+
+        It may be told so before it is judged, or after, when the loader was told to go back and the reboot is stuck.
+        """
+        node, slots = self.node, self.node.slots
+        node.full = node.stuck = False
+        node.source.wish = Wish(version=version, asked=self._new())
+        if not self.is_sound() or not self._reboots_into(version):
+            return
+        self.lost, node.stuck = True, judged
+        if not judged:
+            slots.rot(running=True)
+        node.boot()
+        if judged:
+            slots.rot()
+        node.stuck = False
+        for _ in range(boots):
+            if judged:
+                node.round()
+            if node.rebooting or not judged:
+                node.boot()
+
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong with the disk; nor will be, before it is noticed that something is lost."""
+        slots = self.node.slots
+        slots.cut_in = -1
+        return not (slots.failing or slots.damaged)
+
+    def _reboots_into(self, version: str) -> bool:
+        """Go on until the node is about to; whether it is."""
+        node = self.node
+        if node.agent is None:
+            node.boot()
+        for _ in range(12):
+            node.round()
+            if node.rebooting:
+                break
+        chosen = in_order(node.slots.esp)[0]
+        return node.rebooting and chosen.version == version and chosen.root_hash != node.slots.root_hash
+
+    def is_rotten(self) -> bool:
+        """Whether the loader has an entry for what is lost."""
+        listed = {each.root_hash for each in self.node.slots.esp}
+        return any(each.root_hash in listed and not each.whole for each in self.node.slots.contents)
 
     @rule(rounds=st.integers(1, 12))
     def go_on(self, rounds: int) -> None:
@@ -121,7 +171,7 @@ class Node(RuleBasedStateMachine):
 
     @rule(calls=st.integers(1, 6))
     def the_power_will_go(self, calls: int) -> None:
-        self.node.slots.cut_in = calls
+        self.node.slots.cut_in = -1 if self.is_rotten() else calls
 
     @rule()
     def the_power_goes(self) -> None:
@@ -155,6 +205,11 @@ class Node(RuleBasedStateMachine):
         if Record(node.folder).read()[1]:
             node.run()  # a request that is there as a lost memory is made anew counts as one from before
         node.source.wish = Wish(version=SOUND, asked=self._new())
+        if self.lost:
+            # Somebody has to see to what is wrong: nothing else is there.
+            node.behaviour[in_order(node.slots.esp)[0].version] = Behaviour.WORKS
+            self.lost = False
+            node.cut_power()
         if node.memory.state is State.FAILED:
             node.cut_power()
         node.run()
@@ -164,8 +219,11 @@ class Node(RuleBasedStateMachine):
 
     @invariant()
     def something_that_works_can_be_booted(self) -> None:
-        entries = self.node.slots.esp
-        assert any(self.node.behaviour[each.version] is Behaviour.WORKS for each in entries), entries
+        """Or, where that was lost, what comes up."""
+        enough = (Behaviour.WORKS, Behaviour.SICK) if self.lost else (Behaviour.WORKS,)
+        whole = {each.root_hash for each in self.node.slots.contents if each.whole}
+        entries = [each for each in self.node.slots.esp if each.root_hash in whole]
+        assert any(self.node.behaviour[each.version] in enough for each in entries), entries
 
     @invariant()
     def every_entry_has_its_slot(self) -> None:

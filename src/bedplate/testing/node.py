@@ -135,9 +135,10 @@ class FakeNode:
                     continue
                 case Behaviour.SICK:
                     self._judge(passed=False)
-                    if self._on_trial() and self._others() and self._goes_back():
+                    if self._on_trial() and self._others() and self._goes_back() and not self.stuck:
                         continue
                 case _:
+                    self._look_ahead()
                     self._judge(passed=True)
             self.agent = self._make_agent()
             self.agent.start()
@@ -173,13 +174,23 @@ class FakeNode:
         self.failed = self.failed if passed else self.verdict
 
     def _goes_back(self) -> bool:
-        """As the gate does: it stays where nothing else is whole, and starts again where the ESP cannot be changed."""
-        with suppress(MachineError):
-            try:
-                self.slots.choose_other(on_trial=False)
-            except UserError:
-                return False
+        """As the gate does: it starts again where the other cannot be chosen, and stays where that is not whole.
+
+        After the last try the loader would go there unasked, so then it stays in either case.
+        """
+        try:
+            self.slots.choose_other(on_trial=False)
+        except UserError:
+            return False
+        except MachineError:
+            return any(each.left for each in self.slots.esp if each.root_hash == self.slots.root_hash)
         return True
+
+    def _look_ahead(self) -> None:
+        """As the gate does before it judges the last try."""
+        with suppress(UserError, MachineError):
+            if any(each.root_hash == self.slots.root_hash and each.left == 0 for each in self.slots.entries()):
+                self.slots.require_other()
 
     def _boot_id(self) -> str:
         return f"boot {len(self.boots)}"

@@ -115,15 +115,22 @@ class FakeSlots:
             self._change(self.root_hash, left=None)
 
     def choose_other(self, *, on_trial: bool = True) -> None:
-        listed = any(each.root_hash == self.other.root_hash for each in self.entries())
-        if not self.other.whole or not listed or self.failing:
-            raise UserError("There is no other version to go back to.")
-        used_up = [each for each in self.esp if each.root_hash == self.other.root_hash and each.left == 0]
-        if used_up:
+        other = self.require_other()
+        if other.left == 0:
             with self._power():
-                settled = not on_trial and used_up[0].is_proven
-                self._change(self.other.root_hash, left=None if settled else TRIES)
-        self._prefer(self.other.root_hash)
+                self._change(other.root_hash, left=None if not on_trial and other.is_proven else TRIES)
+        self._prefer(other.root_hash)
+
+    def require_other(self) -> Entry:
+        other = next((each for each in self.entries() if each.root_hash != self.root_hash), None)
+        if other is None:
+            raise UserError("There is no other version to go back to.")
+        self._require_slot()
+        if not self.other.whole or self.other.root_hash != other.root_hash:
+            with self._power():
+                self.esp = [each for each in self.esp if each.root_hash != other.root_hash]
+            raise UserError(f"{other.version} is not complete any more.")
+        return other
 
     def _prefer(self, root_hash: str) -> None:
         chosen = self.entries()[0].root_hash
@@ -141,9 +148,10 @@ class FakeSlots:
             raise AssertionError(f"The loader chose {chosen.version}, which is not whole.")
         return chosen.version
 
-    def rot(self) -> None:
-        """Lose what the other slot holds; the loader does not know."""
-        self.contents[1 - self.running] = replace(self.other, chunks=0, sealed=False)
+    def rot(self, *, running: bool = False) -> None:
+        """Lose what the other slot holds, or what runs, which goes on until the next boot; the loader does not know."""
+        lost = self.running if running else 1 - self.running
+        self.contents[lost] = replace(self.contents[lost], chunks=0, sealed=False)
 
     def _require_slot(self) -> None:
         if self.failing:

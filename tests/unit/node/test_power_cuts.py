@@ -7,6 +7,7 @@ as firmware, loader and initrd would.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bedplate.model.errors import UserError
 from bedplate.node.slots.esp import look
 from bedplate.node.slots.slots import Slots
 from bedplate.testing.disks import FakeDisks, after, cuts, epochs
@@ -41,6 +43,8 @@ class Case:
     first: Version = NOW
     second_name: str = ""
     lost: int = 0
+    rotten: bool = False
+    """Whether the other slot is not whole."""
 
 
 def update(to: Version) -> Callable[[Slots], None]:
@@ -57,6 +61,11 @@ def update(to: Version) -> Callable[[Slots], None]:
 
 def leave(slots: Slots) -> None:
     slots.choose_other(on_trial=False)
+
+
+def leave_what_cannot_be_left(slots: Slots) -> None:
+    with suppress(UserError):
+        slots.choose_other(on_trial=False)
 
 
 def clear_and_bless(slots: Slots) -> None:
@@ -81,6 +90,9 @@ CASES = {
     "leave an older one that failed": Case(
         {f"{NOW.name}+2-1.efi": NOW.uki, f"{NEXT.name}+0.efi": NEXT.uki}, leave, then=NEXT, other=NEXT
     ),
+    "leave for one that is not whole": Case(
+        {f"{NOW.name}+2-1.efi": NOW.uki, f"{BEFORE.name}.efi": BEFORE.uki}, leave_what_cannot_be_left, NOW, rotten=True
+    ),
     "bless": Case({f"{NOW.name}+2-1.efi": NOW.uki, f"{BEFORE.name}.efi": BEFORE.uki}, Slots.bless, then=NOW),
     "bless and clear": Case({f"{NOW.name}+2-1.efi": NOW.uki, f"{BEFORE.name}.efi": BEFORE.uki}, clear_and_bless, NOW),
 }
@@ -94,6 +106,8 @@ def disk_of(case: Case, sector: int = 512) -> bytes:
     if case.lost:
         with disks.esp(Slots(disks, root_hash=NOW.root_hash).layout().esp) as esp:
             esp.lose(case.lost)
+    if case.rotten:
+        disks.medium.data[Slots(disks, root_hash=NOW.root_hash).layout().other.data.start] ^= 1
     return bytes(disks.medium.data)
 
 

@@ -136,24 +136,63 @@ def test_what_failed_itself_is_on_trial_in_any_case() -> None:
     assert listed(slots) == [f"{BEFORE.name}+3.efi", f"{NOW.name}+0.efi"]
 
 
-def test_there_is_no_going_back_to_a_slot_that_is_not_whole() -> None:
-    disks = node()
+ON_TRIAL = [f"{NOW.name}+2-1.efi", f"{NOW.name}+0-3.efi"]
+
+
+@pytest.mark.parametrize("own", [f"{NOW.name}.efi", *ON_TRIAL])
+@pytest.mark.parametrize("other", [f"{BEFORE.name}.efi", f"{BEFORE.name}+0.efi", f"{BEFORE.name}+0-3.efi"])
+def test_the_loader_never_comes_to_a_slot_that_was_found_not_whole(own: str, other: str) -> None:
+    disks = with_ukis({own: NOW.uki, other: BEFORE.uki})
+    slots = slots_of(disks)
+    disks.medium.data[slots.layout().other.data.start] ^= 1
+    with pytest.raises(UserError, match="is not complete any more") as raised:
+        slots.choose_other(on_trial=False)
+    assert "The root of its data is " in raised.value.details
+    assert listed(slots) == [own]
+    assert boot(bytes(disks.medium.data), ALL).problem == ""
+
+
+@pytest.mark.parametrize("own", ON_TRIAL)
+def test_the_loader_never_comes_to_a_newer_version_that_was_found_not_whole(own: str) -> None:
+    """An older one was taken by name, so the newer was set back; without tries of the older it would be first again."""
+    disks = make_disks(make_disk({"usr-a": NOW, "usr-b": NEXT}, {own: NOW.uki, f"{NEXT.name}+0.efi": NEXT.uki}))
     slots = slots_of(disks)
     disks.medium.data[slots.layout().other.data.start] ^= 1
     with pytest.raises(UserError, match="is not complete any more"):
+        slots.choose_other(on_trial=False)
+    assert listed(slots) == [own]
+
+
+def test_the_loader_never_comes_to_a_version_that_is_in_no_slot() -> None:
+    slots = slots_of(with_ukis({f"{NOW.name}+0-3.efi": NOW.uki, f"{NEXT.name}.efi": NEXT.uki}))
+    with pytest.raises(UserError, match="is not complete any more") as raised:
         slots.choose_other()
-    assert listed(slots) == [f"{NOW.name}.efi", f"{BEFORE.name}.efi"]
+    assert raised.value.details == "The slot has the identity of another version."
+    assert listed(slots) == [f"{NOW.name}+0-3.efi"]
 
 
-def test_there_is_no_going_back_to_a_slot_that_cannot_be_read() -> None:
+def test_a_hash_tree_that_does_not_say_how_much_it_covers_is_not_whole() -> None:
+    disks = node()
+    slots = slots_of(disks)
+    start = slots.layout().other.tree.start
+    disks.medium.data[start : start + 512] = bytes(512)
+    with pytest.raises(UserError, match="is not complete any more"):
+        slots.choose_other()
+
+
+def test_a_slot_that_cannot_be_read_is_no_verdict_on_it_and_its_version_stays() -> None:
     disks = node()
     slots = slots_of(disks)
     start = slots.layout().other.data.start
     disks.medium.failing.add(range(start + 4096, start + 4608))
-    with pytest.raises(UserError, match="is not complete any more") as raised:
+    before = bytes(disks.medium.data)
+    with pytest.raises(MachineError, match="cannot be read at") as raised:
         slots.choose_other()
     assert "Input/output error" in raised.value.details
-    assert listed(slots) == [f"{NOW.name}.efi", f"{BEFORE.name}.efi"]
+    assert bytes(disks.medium.data) == before
+    disks.medium.failing.clear()
+    slots.choose_other()
+    assert listed(slots) == [f"{BEFORE.name}.efi", f"{NOW.name}+0.efi"]
 
 
 def test_there_is_no_going_back_without_another_version() -> None:

@@ -21,7 +21,7 @@ from bedplate.node.slots.slots import TRIES, Slots
 
 EVERY_SECONDS = 5.0
 STAYS = "run/bedplate/health/stays"
-"""Where it is there, a boot without a good verdict is not ended: nothing better would come after it."""
+"""Where it is there, a boot without a good verdict is not ended: nothing better comes, or it ends anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Gate:
         With any other the unit fails, also without a word from here, and bedplate-give-up.service starts the machine
         again where the loader counts its tries. STAYS keeps it from that.
         """
-        self._stay_unless_tried()
+        self._look_ahead()
         return self.conclude(self.judge())
 
     def judge(self) -> Verdict:
@@ -66,7 +66,7 @@ class Gate:
         """Write the verdict down and, where the version failed and another works, go back to that one at once.
 
         The reason lies in /var before the reboot, so that the other version can tell it. Remaining tries are for
-        boots that come to no verdict, those that hang or panic, and for an ESP on which the other cannot be chosen.
+        boots that come to no verdict, those that hang or panic, and for a disk on which the other cannot be chosen.
         Raises `MachineError` when a good verdict cannot be written: it counts for nothing.
         """
         if verdict.passed:
@@ -83,18 +83,28 @@ class Gate:
             self.say(f"It cannot go back by itself: systemd starts the machine again while there are tries. {problem}")
         return 1
 
-    def _stay_unless_tried(self) -> None:
+    def _look_ahead(self) -> None:
         """A boot that is none of a new version's TRIES had better stay, whatever becomes of the gate.
 
-        The loader starts a version without tries where it has no other, and would do so again.
+        The loader starts a version without tries where it has no other, and would do so again. After the last try it
+        comes to the other one: not unless that is known to be whole.
         """
         try:
             own = [each for each in self.slots.entries() if each.root_hash == self.slots.root_hash]
         except Exception as problem:  # noqa: BLE001 — to judge goes first, and the unit knows by itself
             self.say(f"It cannot be told whether this boot is counted. {problem}")
             return
-        if not any(each.left is not None and each.left + each.done == TRIES for each in own):
+        tried = [each for each in own if each.left is not None and each.left + each.done == TRIES]
+        if not tried:
             self._stay()
+        elif not tried[0].left:
+            self._look_at_other()
+
+    def _look_at_other(self) -> None:
+        try:
+            self.slots.require_other()
+        except Exception as problem:  # noqa: BLE001 — likewise; what is not known to be whole is not
+            self._stay(f"After this try, nothing would come that is known to be whole. {problem}")
 
     def _stay(self, why: str = "") -> None:
         if why:
@@ -122,21 +132,31 @@ class Gate:
     def _go_back(self) -> None:
         """Raises `UserError` when nothing better is there, any other error where it cannot be gone back to."""
         entries = self.slots.entries()
-        if not any(each.root_hash == self.slots.root_hash and not each.is_proven for each in entries):
+        own = [each for each in entries if each.root_hash == self.slots.root_hash and not each.is_proven]
+        if not own:
             return
         others = [each.version for each in entries if each.root_hash != self.slots.root_hash]
         if not others:
             raise UserError("There is no other version to go back to.")
         self.say(f"Going back to {others[0]}.")
-        self._choose_other()
-        self.runner.run(["systemctl", "reboot"], seconds=60)
+        if self._choose_other(last=not any(each.left for each in own)):
+            self.runner.run(["systemctl", "reboot"], seconds=60)
+            self._stay()  # logind gives pods their time, and give-up.service gives none
 
-    def _choose_other(self) -> None:
-        """`UserError` ends it here: what could be gone back to is not whole. Otherwise the loader counts the boot."""
+    def _choose_other(self, *, last: bool) -> bool:
+        """Whether to reboot now. `UserError` ends it here: what could be gone back to is not whole.
+
+        Where the other cannot be chosen for now, the loader counts the boot; after the last try it would go where
+        nobody has looked, so the agent tries again instead.
+        """
         try:
             self.slots.choose_other(on_trial=False)
         except (MachineError, OurError) as problem:
+            if last:
+                self._stay(f"It stays until the other version can be chosen. {problem}")
+                return False
             self.say(f"The boot loader has to give it up by itself, after its tries. {problem}")
+        return True
 
     def _verdict(self, findings: tuple[Finding, ...], seconds: float, *, good: bool) -> Verdict:
         lines = tuple(f"{each.about}: {each.message}" for each in _wrong(findings))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from bedplate.host.disks import Disks
-from bedplate.model.errors import MachineError, OurError, PeerError, UserError, briefly
+from bedplate.model.errors import MachineError, OurError, PeerError, UserError
 from bedplate.model.reading import ReadAt
 from bedplate.node.slots import esp, writer
 from bedplate.node.slots.loader import Entry, file_name
@@ -169,30 +169,39 @@ class Slots:
         """Make the loader choose the other slot's version, which gets new tries if it has none left.
 
         Without `on_trial` one that proved itself once gets none: if it was judged again and failed as well, the two
-        would take turns. What runs is set back to `+0` and stays as a fallback. Raises `UserError` when there is no
-        other version, or it is not complete.
+        would take turns. What runs is set back to `+0` and stays as a fallback. Raises as `require_other` does.
         """
-        layout = self.layout()
-        ukis = Ukis(self.disks, layout.esp)
-        entries = ukis.inventory().entries
-        other = next((each for each in entries if each.root_hash != self.root_hash), None)
-        if other is None or layout.other.identities != identities_of(other.root_hash):
-            raise UserError(
-                "There is no other version to go back to.", resolution="`bedplate node update` fetches one."
-            )
-        self._require_sound(layout, other)
+        other = self.require_other()
+        ukis = Ukis(self.disks, self.layout().esp)
         if other.left == 0:
             ukis.replace(other, file_name(other.stem, left=TRIES if on_trial or not other.is_proven else None))
         ukis.prefer(other.root_hash)
 
-    def _require_sound(self, layout: Layout, other: Entry) -> None:
-        """Check the other slot against its own root hash, all of it."""
-        try:
-            root, details = self._root_of(layout), ""
-        except MachineError as problem:
-            root, details = "", briefly(problem)
-        if root != other.root_hash:
-            raise UserError(f"{other.version} in {layout.other.name} is not complete any more.", details=details)
+    def require_other(self) -> Entry:
+        """The other slot's version, once all of that slot was checked against its own root hash.
+
+        Raises `UserError` when there is none, or it is not complete. Then its UKI goes from the ESP: once what runs has
+        no tries left, the loader would come to it for ever. `MachineError` when it cannot be read, which may pass.
+        """
+        layout = self.layout()
+        entries = self._inventory(layout.esp).entries
+        other = next((each for each in entries if each.root_hash != self.root_hash), None)
+        if other is None:
+            raise UserError(
+                "There is no other version to go back to.", resolution="`bedplate node update` fetches one."
+            )
+        if why := self._not_whole(layout, other):
+            lost = {each.file for each in entries if each.root_hash == other.root_hash}
+            Ukis(self.disks, layout.esp).remove(self._running(entries).file, lost)
+            raise UserError(f"{other.version} in {layout.other.name} is not complete any more.", details=why)
+        return other
+
+    def _not_whole(self, layout: Layout, other: Entry) -> str:
+        """Why the other slot does not hold what that entry starts; empty when it does."""
+        if layout.other.identities != identities_of(other.root_hash):
+            return "The slot has the identity of another version."
+        root = self._root_of(layout)
+        return "" if root == other.root_hash else f"The root of its data is {root or 'not to be had'}."
 
     def _root_of(self, layout: Layout) -> str:
         """The root hash of what the other slot holds; empty when its hash tree does not say how much that is."""

@@ -43,9 +43,12 @@ class Ukis:
         self.remove(file, {entry.file})
 
     def copy(self, entry: Entry, file: str) -> None:
+        """What the loader does not list goes first: a cut may have left the name of a file whose clusters are free."""
         if file == entry.file:
             raise OurError(f"{file} cannot be a copy of itself.")
-        self.remove(entry.file, {file})
+        found = self.inventory()
+        unlisted = {each.name for each in found.names} - {each.file for each in found.entries}
+        self.remove(entry.file, {file} | unlisted)
         size = self.inventory().named(entry.file).size
         with self.disks.esp(self.part) as mounted:
             esp.copy_disarmed(mounted, entry.file, file, size)

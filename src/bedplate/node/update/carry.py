@@ -149,8 +149,16 @@ class Hands:
         return work.moved(Event.INSTALLED, f"the UKI is installed with its tries: {way}")
 
     def _reboot(self, work: Work) -> Memory:
-        """Leave has been given; systemd is asked, whose logind lets the kubelet end pods within their grace."""
+        """Leave has been given; systemd is asked, whose logind lets the kubelet end pods within their grace.
+
+        What failed is left only for what is whole now, whatever was chosen and however long ago.
+        """
         memory = work.memory
+        if memory.state is State.FAILED:
+            try:
+                self.slots.choose_other(on_trial=False)
+            except UserError as problem:
+                return work.noted(f"it stays, for want of a better one: {briefly(problem)}")
         if memory.state in GIVING:
             memory = work.moved(Event.LEAVE_GIVEN, work.step.reason)
             work.keep(memory)

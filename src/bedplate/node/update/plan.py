@@ -129,12 +129,10 @@ def _under_way(memory: Memory, facts: Facts) -> Step:
 
 
 def _failed(facts: Facts) -> Step:
-    """The gate has told the loader to choose the other version and asked for a reboot, which may not come about."""
-    first = facts.entries[0] if facts.entries else None
-    if first is not None and first.root_hash != facts.root_hash:
-        return Step(Deed.REBOOT, f"{facts.version} failed, and the next boot is {first.version}")
-    why = "the boot loader goes on with it while it has tries left" if facts.others else "there is no other version"
-    return Step(Deed.WAIT, f"{facts.version} failed, and {why}")
+    """The gate chose the other version, or could not, and its reboot has not come about; the deed does both again."""
+    if not facts.others:
+        return Step(Deed.WAIT, f"{facts.version} failed, and there is no other version")
+    return Step(Deed.REBOOT, f"{facts.version} failed, and {facts.others[0].version} is to run instead")
 
 
 def _rolling_back(memory: Memory, facts: Facts) -> Step:

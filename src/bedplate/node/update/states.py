@@ -31,7 +31,7 @@ class State(StrEnum):
     GOOD = "Good"
     """It passed and is blessed; the version before is kept in the other slot."""
     FAILED = "Failed"
-    """It was judged not to work, while it runs: the node reboots into the other one, where there is one."""
+    """It was judged not to work, while it runs: the node reboots into the other one, where that is whole."""
     ROLLING_BACK = "RollingBack"
     """Somebody told the node to go back: the loader is told to choose the other version, and leave is asked for."""
     RETURNING = "Returning"
