@@ -128,8 +128,55 @@ def test_going_back_from_the_first_version_is_refused_with_the_reason(node: Fake
     node.run()
     node.source.wish = Wish(rollback=True, asked="1")
     node.run()
+    assert node.memory.history[0].reason == "there is no other version to go back to"
+    assert (node.boots, node.memory.answered) == ([FIRST], "1")
+
+
+@pytest.mark.parametrize("failed", [False, True], ids=["on a new machine", "after a version that failed"])
+def test_a_request_that_finds_nothing_to_go_back_to_keeps_no_newer_version_away(node: FakeNode, *, failed: bool) -> None:
+    node.run()
+    if failed:
+        offer(node, NEXT, Behaviour.SICK)
+        node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    assert node.version == FIRST
+    offer(node, LATER)
+    node.run()
+    assert (node.version, node.memory.state) == (LATER, State.GOOD)
+
+
+def test_a_request_to_go_back_is_none_to_try_again_what_failed(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT, Behaviour.SICK)
+    node.run()
+    for asked in ("1", "2"):
+        node.source.wish = Wish(rollback=True, asked=asked)
+        node.run()
+    assert node.boots == [FIRST, NEXT, FIRST]
     assert node.status is not None
-    assert node.status.doing == "there is no other version to go back to"
+    assert node.status.doing.startswith(f"{NEXT} is not tried again unless told")
+
+
+def test_what_was_dropped_stays_so_when_the_node_is_told_to_go_back_once_more(node: FakeNode) -> None:
+    node.run()
+    node.leave = (Never(),)
+    node.cut_power()
+    offer(node, NEXT)
+    node.run()
+    for asked in ("1", "2"):
+        node.source.wish = Wish(rollback=True, asked=asked)
+        node.run()
+    node.a_week_later()
+    node.run()
+    assert [each.version for each in node.slots.esp] == [FIRST]
+
+
+def test_a_machine_made_anew_follows_its_channel_though_its_node_was_told_to_go_back_once(node: FakeNode) -> None:
+    node.source.wish = Wish(rollback=True, asked="last year")
+    offer(node, NEXT)
+    node.run()
+    assert (node.version, node.memory.state) == (NEXT, State.GOOD)
 
 
 def test_a_pinned_node_stays(node: FakeNode) -> None:
