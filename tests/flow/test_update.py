@@ -18,7 +18,7 @@ from bedplate.node.update.plan import Offer
 from bedplate.node.update.states import State
 from bedplate.testing.node import FIRST, Behaviour, FakeNode, FixedWish
 from bedplate.testing.served import FakeReleases
-from bedplate.testing.two_slots import FakeSlots, PowerCut
+from bedplate.testing.two_slots import FakeSlots, PowerCut, entry_under
 from bedplate.wire.desired import Wish
 from tests.unit.test_signature import OURS, signed
 
@@ -539,6 +539,7 @@ class Lock:
     """A server that gives leave to one machine at a time, and the power that goes as it does."""
 
     held = cut = False
+    away = ""
 
     def ask(self) -> str:
         self.held = True
@@ -547,8 +548,8 @@ class Lock:
         return ""
 
     def give_back(self) -> str:
-        self.held = False
-        return ""
+        self.held = self.held and bool(self.away)
+        return self.away
 
 
 @pytest.fixture
@@ -593,6 +594,41 @@ def test_leave_that_was_given_as_the_power_went_is_given_back_though_nothing_com
     node.run()
     assert (node.version, node.memory.state) == (FIRST, State.IDLE)
     assert (node.memory.leave_held, lock.held) == (False, False)
+
+
+def test_what_runs_is_blessed_and_what_failed_is_removed_while_leave_cannot_be_given_back(
+    node: FakeNode, lock: Lock
+) -> None:
+    node.behaviour[NEXT] = Behaviour.SICK
+    while not node.rebooting:
+        node.round()
+    lock.away = "the server is away"
+    node.boot()
+    for _ in range(3):
+        node.round()
+    assert (node.memory.state, lock.held) == (State.ROLLED_BACK, True)
+    assert [each.version for each in node.slots.esp] == [FIRST]
+    node.slots.esp = [entry_under(each.version, each.root_hash, 2) for each in node.slots.esp]
+    for _ in range(3):
+        node.round()
+    assert [each.left for each in node.slots.esp] == [None]
+    lock.away = ""
+    node.run()
+    assert not lock.held
+
+
+def test_a_node_that_stays_on_a_version_that_failed_keeps_its_leave(node: FakeNode, lock: Lock) -> None:
+    node.behaviour[NEXT] = Behaviour.SICK
+    while not node.rebooting:
+        node.round()
+    node.slots.esp = [each for each in node.slots.esp if each.version == NEXT]
+    node.boot()
+    node.run()
+    assert (node.memory.state, lock.held) == (State.FAILED, True)
+    node.behaviour[NEXT] = Behaviour.WORKS
+    node.cut_power()
+    node.run()
+    assert (node.memory.state, lock.held) == (State.GOOD, False)
 
 
 def test_leave_is_not_asked_for_while_it_could_not_be_written_down(node: FakeNode, lock: Lock) -> None:

@@ -147,12 +147,12 @@ def _rolling_back(memory: Memory, facts: Facts) -> Step:
 
 
 def _resting(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:  # noqa: PLR0911 — a ladder: the first rung that holds
-    if memory.leave_held:
-        return Step(Deed.END_LEAVE, "no reboot is to come")
     if facts.running is not None and facts.running.left is not None and facts.judged and _passed(facts):
         return Step(Deed.BLESS, "it is healthy, and the boot loader still counts its tries")
     if (failed := _failed_entries(memory, facts)) and facts.running is not None and facts.running.is_proven:
         return Step(Deed.TIDY, f"{failed[0].version} failed and must not be started again")
+    if memory.leave_held:
+        return Step(Deed.END_LEAVE, "no reboot is to come")
     if wish.rollback and wish.asked != memory.answered:
         return _go_back(memory, facts, wish)
     if wish.pinned:
