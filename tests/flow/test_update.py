@@ -124,6 +124,104 @@ def test_going_back_by_hand_lasts(node: FakeNode) -> None:
     assert node.version == NEXT
 
 
+@pytest.fixture
+def went_back(node: FakeNode) -> FakeNode:
+    """It took NEXT, and was told to go back; both work."""
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    return node
+
+
+AGAIN = Wish(rollback=True, asked="2")
+NOT_HEALTHY = "not healthy: kubelet: /healthz: refused"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "boots", "reason"),
+    [(Behaviour.SICK, 1, NOT_HEALTHY), (Behaviour.PANICS, 3, "it did not come up in 3 boots")],
+)
+def test_a_version_that_was_gone_back_to_and_fails_is_left_by_itself_and_remembered(
+    went_back: FakeNode, behaviour: Behaviour, boots: int, reason: str
+) -> None:
+    node = went_back
+    node.behaviour[NEXT] = behaviour
+    node.source.wish = AGAIN
+    for _ in range(3):
+        node.run()
+        node.a_week_later()
+    assert node.boots == [FIRST, NEXT, FIRST, *[NEXT] * boots, FIRST]
+    (failure,) = node.memory.failures
+    assert (failure.version, failure.reason, failure.last_lines) == (NEXT, reason, ("last line",))
+    assert node.memory.history[0].reason == f"{NEXT} does not work: {reason}"
+    assert [each.version for each in node.slots.esp] == [FIRST]
+    offer(node, LATER)
+    node.run()
+    assert node.version == LATER
+
+
+def test_a_version_that_was_gone_back_to_and_fails_once_its_agent_has_come_up_is_remembered_too(
+    went_back: FakeNode,
+) -> None:
+    node = went_back
+    node.behaviour[NEXT] = Behaviour.SICK
+    node.source.wish = AGAIN
+    while not node.rebooting:
+        node.round()
+    node.slots.failing = True
+    node.boot()
+    node.run()
+    assert (node.version, node.memory.state) == (NEXT, State.ROLLED_BACK)
+    node.slots.failing = False
+    for _ in range(3):
+        node.cut_power()
+        node.a_week_later()
+        node.run()
+    assert node.version == FIRST
+    assert [(each.version, each.reason) for each in node.memory.failures] == [(NEXT, NOT_HEALTHY)]
+    assert [each.version for each in node.slots.esp] == [FIRST]
+
+
+def test_a_request_to_go_back_outlives_a_power_cut_before_the_boot_loader_was_told(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    while node.memory.state is not State.ROLLING_BACK:
+        node.round()
+    node.cut_power()
+    node.run()
+    assert (node.version, node.memory.state) == (FIRST, State.ROLLED_BACK)
+
+
+def test_a_version_that_somebody_starts_in_the_place_of_the_one_to_go_back_to_costs_that_nothing(
+    node: FakeNode,
+) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    while not node.rebooting:
+        node.round()
+    node.boot(picked=NEXT)
+    node.run()
+    assert (node.version, node.memory.state, node.memory.failures) == (NEXT, State.GOOD, ())
+    assert len(node.slots.esp) == 2
+
+
+def test_what_was_left_by_hand_and_is_started_from_the_menu_says_nothing_against_the_other(went_back: FakeNode) -> None:
+    node = went_back
+    node.behaviour[FIRST] = Behaviour.SICK
+    node.cut_power()
+    node.run()
+    node.boot(picked=NEXT)
+    node.run()
+    assert [(each.version, each.by_hand) for each in node.memory.failures] == [(NEXT, True)]
+    assert len(node.slots.esp) == 2
+
+
 def test_going_back_from_the_first_version_is_refused_with_the_reason(node: FakeNode) -> None:
     node.run()
     node.source.wish = Wish(rollback=True, asked="1")
