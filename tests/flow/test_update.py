@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bedplate.model.errors import MachineError, OurError
+from bedplate.model.errors import MachineError, OurError, PeerError
 from bedplate.model.reading import InMemory, ReadAt
 from bedplate.node.update.agent import LOOK_SECONDS
 from bedplate.node.update.memory import Memory
@@ -753,6 +753,23 @@ def test_a_step_that_fails_again_and_again_is_told_once_and_what_was_before_stay
         f"{NEXT} is wanted",
     ]
     assert [reasons[0] in line for line in node.said].count(True) == 1
+
+
+def test_problems_that_take_turns_and_have_other_figures_each_time_are_told_once_each(
+    node: FakeNode, stumbling: Stumbling
+) -> None:
+    for number in range(100):
+        stumbling.problem = PeerError("The connection broke off.", details=f"{number} of 28333 bytes are here.")
+        node.round()
+        stumbling.problem = PeerError("The mirror is away.", details=f"It was asked {number} times.")
+        node.round()
+    assert [line.reason for line in node.memory.history] == [
+        "The mirror is away. It was asked 0 times.",
+        "The connection broke off. 0 of 28333 bytes are here.",
+    ]
+    assert node.status is not None
+    assert node.status.doing == "The mirror is away. It was asked 99 times."
+    assert ["broke off" in line for line in node.said].count(True) == 1
 
 
 def test_a_step_that_fails_after_it_had_worked_is_told_anew(node: FakeNode) -> None:

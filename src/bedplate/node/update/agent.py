@@ -60,8 +60,8 @@ class Agent:
     next_check: float = 0.0
     last_carried: str = ""
     said: str = ""
-    failed: str = ""
-    """Why the last step failed; empty after one that did not."""
+    failed: set[str] = field(default_factory=set)
+    """What went wrong, without details that may differ, since the last step that did not fail."""
     untold: str = ""
     """Why the last status could not be written."""
     pause: float = FIRST_PAUSE
@@ -95,7 +95,8 @@ class Agent:
         except Exception as problem:  # noqa: BLE001 — a loop that ends is started again, and ends again, heard by nobody
             return self._stumble(_told(problem))
         if self.failed:
-            self.failed = self.said = ""
+            self.failed.clear()
+            self.said = ""
         self.pause = FIRST_PAUSE
         waits = step.deed in (Deed.WAIT, Deed.REBOOT)
         return LOOK_SECONDS if waits else 0.0
@@ -184,11 +185,14 @@ class Agent:
         self._publish(facts, doing, busy=busy)
 
     def _stumble(self, problem: BedplateError) -> float:
-        """A step that failed is taken again later; the first time it is told, and kept in the history."""
+        """A step that failed is taken again later; the first time it is told, and kept in the history.
+
+        Details may have figures that are others each time, such as how much of a download came.
+        """
         line = briefly(problem)
-        if line != self.failed:
+        if problem.brief not in self.failed:
             self.say(f"{self.memory.state}. {line}")
-            self.failed = line
+            self.failed.add(problem.brief)
             version = self.memory.target.version if self.memory.target else ""
             with suppress(Exception):  # where it is the disk of this very record, it is told all the same
                 self._keep(note(self.memory, at=self.clock.now(), version=version, reason=line))
