@@ -15,6 +15,7 @@ from bedplate.model.reading import InMemory, ReadAt
 from bedplate.node.update.agent import LOOK_SECONDS
 from bedplate.node.update.memory import Memory
 from bedplate.node.update.plan import Offer
+from bedplate.node.update.reboot import REBOOT_SECONDS
 from bedplate.node.update.states import State
 from bedplate.testing.node import FIRST, Behaviour, FakeNode, FixedWish
 from bedplate.testing.served import FakeReleases
@@ -1010,3 +1011,45 @@ def test_last_words_that_cannot_be_read_leave_no_failure_unsettled(node: FakeNod
     node.run()
     (failure,) = node.memory.failures
     assert failure.last_lines == ("A file of the agent cannot be used. [Errno 5] Input/output error",)
+
+
+def asked_to_reboot(node: FakeNode) -> int:
+    return sum(line.startswith("Rebooting:") for line in node.said)
+
+
+def test_a_reboot_that_waits_for_pods_is_not_asked_for_again_until_its_time_is_over(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    while not node.rebooting:
+        node.round()
+    asked = node.clock.monotonic()
+    while asked_to_reboot(node) == 1:
+        assert node.round()
+        assert node.status is not None
+        assert node.status.busy
+    assert node.clock.monotonic() - asked >= REBOOT_SECONDS
+    reasons = [line.reason for line in node.memory.history]
+    assert reasons[0] == f"the next boot tries {NEXT}"
+
+
+def test_a_reboot_that_was_refused_is_asked_for_again_soon(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.stuck = True
+    while not asked_to_reboot(node):
+        node.round()
+    node.round()
+    assert asked_to_reboot(node) == 2
+
+
+def test_a_node_that_stays_on_a_version_that_failed_is_not_busy(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT, Behaviour.SICK)
+    while not node.rebooting:
+        node.round()
+    node.slots.esp = [each for each in node.slots.esp if each.version == NEXT]
+    node.boot()
+    node.source.wish = Wish(asked="now")
+    node.run()
+    assert node.status is not None
+    assert (node.status.state, node.status.asked, node.status.busy) == (State.FAILED, "now", False)
