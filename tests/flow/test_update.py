@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bedplate.cli.outcome import why_not
 from bedplate.model.errors import MachineError, OurError, PeerError
 from bedplate.model.reading import InMemory, ReadAt
 from bedplate.node.update.agent import LOOK_SECONDS
@@ -20,7 +21,7 @@ from bedplate.node.update.states import State
 from bedplate.testing.node import FIRST, Behaviour, FakeNode, FixedWish
 from bedplate.testing.served import FakeReleases
 from bedplate.testing.two_slots import FakeSlots, PowerCut, entry_under
-from bedplate.wire.desired import Wish
+from bedplate.wire.desired import NOWHERE, Wish
 from tests.unit.test_signature import OURS, signed
 
 NEXT = "Bedplate-1.37-amd64-202611.24.0"
@@ -227,12 +228,14 @@ def test_going_back_from_the_first_version_is_refused_with_the_reason(node: Fake
     node.run()
     node.source.wish = Wish(rollback=True, asked="1")
     node.run()
-    assert node.memory.history[0].reason == "there is no other version to go back to"
+    assert node.memory.history[0].reason == NOWHERE
     assert (node.boots, node.memory.answered) == ([FIRST], "1")
 
 
 @pytest.mark.parametrize("failed", [False, True], ids=["on a new machine", "after a version that failed"])
-def test_a_request_that_finds_nothing_to_go_back_to_keeps_no_newer_version_away(node: FakeNode, *, failed: bool) -> None:
+def test_a_request_that_finds_nothing_to_go_back_to_keeps_no_newer_version_away(
+    node: FakeNode, *, failed: bool
+) -> None:
     node.run()
     if failed:
         offer(node, NEXT, Behaviour.SICK)
@@ -1053,3 +1056,39 @@ def test_a_node_that_stays_on_a_version_that_failed_is_not_busy(node: FakeNode) 
     node.run()
     assert node.status is not None
     assert (node.status.state, node.status.asked, node.status.busy) == (State.FAILED, "now", False)
+
+
+@pytest.mark.parametrize("staged", [False, True], ids=["writing", "staged"])
+def test_whoever_tells_a_node_to_go_back_while_it_updates_learns_that_it_stays(node: FakeNode, *, staged: bool) -> None:
+    node.run()
+    node.leave = (Never(),)
+    node.cut_power()
+    offer(node, NEXT)
+    node.boot()
+    while node.memory.state is not (State.STAGED if staged else State.WRITING):
+        node.round()
+    assert node.status is not None
+    before, wish = node.status, Wish(rollback=True, asked="1")
+    node.source.wish = wish
+    node.run()
+    assert why_not(before, node.status, wish) == ""
+
+
+def test_whoever_tells_a_node_to_go_back_learns_that_it_went_or_why_not(node: FakeNode) -> None:
+    def told(number: int) -> str:
+        before, wish = node.status, Wish(rollback=True, asked=str(number))
+        node.source.wish = wish
+        node.run()
+        assert before is not None
+        assert node.status is not None
+        return why_not(before, node.status, wish)
+
+    node.run()
+    assert told(1) == NOWHERE
+    node.source.wish = Wish()
+    offer(node, NEXT)
+    node.run()
+    assert told(2) == ""
+    node.behaviour[NEXT] = Behaviour.SICK
+    assert told(3) == NOT_HEALTHY
+    assert told(4) == NOWHERE

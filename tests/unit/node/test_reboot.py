@@ -24,19 +24,19 @@ def ago(seconds: float) -> datetime:
 
 
 def facts(verdict: datetime | None = None, *, boot: str = "this boot") -> Facts:
-    judged = Verdict(VERSION, boot, False, verdict, 5.0, ()) if verdict else None
+    judged = Verdict(VERSION, boot, passed=False, at=verdict, seconds=5.0, findings=()) if verdict else None
     return Facts(VERSION, "a" * 64, "this boot", START, (), judged)
 
 
 @pytest.mark.parametrize("seconds", [0, 15, REBOOT_SECONDS - 1])
 def test_a_reboot_that_was_asked_for_is_waited_for(seconds: float) -> None:
     step = in_its_time(REBOOT, Memory(state=State.REBOOTING), facts(), ago(seconds))
-    assert step == Step(
-        Deed.WAIT, "the next boot tries it: the reboot was asked for, and pods have their grace"
-    )
+    assert step == Step(Deed.WAIT, "the next boot tries it: the reboot was asked for, and pods have their grace")
 
 
-@pytest.mark.parametrize("asked", [None, ago(REBOOT_SECONDS), ago(-60)], ids=["never", "over", "before the clock was set"])
+@pytest.mark.parametrize(
+    "asked", [None, ago(REBOOT_SECONDS), ago(-60)], ids=["never", "over", "before the clock was set"]
+)
 def test_a_reboot_that_does_not_come_about_is_asked_for_again(asked: datetime | None) -> None:
     assert in_its_time(REBOOT, Memory(state=State.REBOOTING), facts(), asked) == REBOOT
 

@@ -24,5 +24,7 @@ def in_its_time(step: Step, memory: Memory, facts: Facts, asked: datetime | None
     verdict = facts.verdict if memory.state is State.FAILED and facts.judged else None
     times = [each for each in (asked, verdict.at if verdict else None) if each is not None]
     if any(timedelta(0) <= facts.now - each < timedelta(seconds=REBOOT_SECONDS) for each in times):
-        return replace(step, deed=Deed.WAIT, reason=f"{step.reason}: the reboot was asked for, and pods have their grace")
+        return replace(
+            step, deed=Deed.WAIT, reason=f"{step.reason}: the reboot was asked for, and pods have their grace"
+        )
     return step
