@@ -22,10 +22,9 @@ def settle(memory: Memory, facts: Facts, last_lines: tuple[str, ...] = ()) -> Me
     """
     if memory.target is None or facts.unreadable:
         return memory
-    if memory.state is State.ROLLED_BACK:
-        return _left_again(memory, memory.target, facts, last_lines)
     if memory.resting:
-        return memory
+        rolled_back = memory.state is State.ROLLED_BACK
+        return _left_again(memory, memory.target, facts, last_lines) if rolled_back else memory
     if memory.state in (State.ROLLING_BACK, State.RETURNING):
         return _rolled_back_by_hand(memory, memory.target, facts, last_lines)
     if facts.root_hash == memory.target.root_hash:
