@@ -17,12 +17,13 @@ from bedplate.testing.clock import START, FakeClock
 from bedplate.testing.releases import OLDER, VERSION
 from bedplate.testing.report import RecordedReport
 from bedplate.testing.runner import FakeRunner, completed
-from bedplate.wire.desired import STATUS, Status, Wish, annotations_of, wish_of
+from bedplate.wire.desired import NOWHERE, STATUS, Line, Status, Wish, annotations_of, wish_of
 
 NAME, AWAY = "n1", "No mirror can be used."
 RUNS = Status(version=OLDER, state="Idle", since=START, doing=f"{OLDER} runs")
 BUSY = replace(RUNS, state="Writing", doing="write /usr", busy=True)
 BECAME = replace(RUNS, version=VERSION, state="Good", doing=f"{VERSION} runs")
+WENT_BACK = replace(BECAME, state="RolledBack")
 
 
 class Node:
@@ -93,14 +94,14 @@ def test_an_update_that_came_to_nothing_is_an_error_that_says_why(version: str) 
 
 
 def test_a_rollback_without_another_version_is_an_error_that_says_so() -> None:
-    nowhere = "there is no other version to go back to"
+    answer = Line(at=START, state="Idle", version=OLDER, reason=NOWHERE)
     with pytest.raises(PeerError) as raised:
-        Node(replace(RUNS, doing=nowhere)).rollback()
-    assert raised.value.details == nowhere
+        Node(replace(RUNS, history=(answer,))).rollback()
+    assert raised.value.details == NOWHERE
 
 
 def test_a_rollback_ends_well_on_the_other_version() -> None:
-    node = Node(replace(BUSY, state="RollingBack"), replace(BECAME, state="RolledBack"))
+    node = Node(replace(BUSY, state="RollingBack"), WENT_BACK)
     node.rollback()
     assert node.wish.rollback
 
@@ -128,7 +129,7 @@ def test_an_update_leaves_the_channel_that_was_wished_for(version: str) -> None:
 
 
 def test_a_rollback_leaves_the_channel_and_the_pin() -> None:
-    node = Node(BECAME, wish=Wish(channel="beta", pinned=True))
+    node = Node(WENT_BACK, wish=Wish(channel="beta", pinned=True))
     node.rollback()
     assert replace(node.wish, asked="") == Wish(channel="beta", pinned=True, rollback=True)
 

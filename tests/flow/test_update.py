@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from bedplate.model.errors import MachineError, OurError
+from bedplate.cli.outcome import why_not
+from bedplate.model.errors import MachineError, OurError, PeerError
 from bedplate.model.reading import InMemory, ReadAt
 from bedplate.node.update.agent import LOOK_SECONDS
 from bedplate.node.update.memory import Memory
 from bedplate.node.update.plan import Offer
+from bedplate.node.update.reboot import REBOOT_SECONDS
 from bedplate.node.update.states import State
 from bedplate.testing.node import FIRST, Behaviour, FakeNode, FixedWish
 from bedplate.testing.served import FakeReleases
-from bedplate.testing.two_slots import FakeSlots, PowerCut
-from bedplate.wire.desired import Wish
+from bedplate.testing.two_slots import FakeSlots, PowerCut, entry_under
+from bedplate.wire.desired import NOWHERE, Wish
 from tests.unit.test_signature import OURS, signed
 
 NEXT = "Bedplate-1.37-amd64-202611.24.0"
@@ -124,12 +126,159 @@ def test_going_back_by_hand_lasts(node: FakeNode) -> None:
     assert node.version == NEXT
 
 
+@pytest.fixture
+def went_back(node: FakeNode) -> FakeNode:
+    """It took NEXT, and was told to go back; both work."""
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    return node
+
+
+AGAIN = Wish(rollback=True, asked="2")
+NOT_HEALTHY = "not healthy: kubelet: /healthz: refused"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "boots", "reason"),
+    [(Behaviour.SICK, 1, NOT_HEALTHY), (Behaviour.PANICS, 3, "it did not come up in 3 boots")],
+)
+def test_a_version_that_was_gone_back_to_and_fails_is_left_by_itself_and_remembered(
+    went_back: FakeNode, behaviour: Behaviour, boots: int, reason: str
+) -> None:
+    node = went_back
+    node.behaviour[NEXT] = behaviour
+    node.source.wish = AGAIN
+    for _ in range(3):
+        node.run()
+        node.a_week_later()
+    assert node.boots == [FIRST, NEXT, FIRST, *[NEXT] * boots, FIRST]
+    (failure,) = node.memory.failures
+    assert (failure.version, failure.reason, failure.last_lines) == (NEXT, reason, ("last line",))
+    assert node.memory.history[0].reason == f"{NEXT} does not work: {reason}"
+    assert [each.version for each in node.slots.esp] == [FIRST]
+    offer(node, LATER)
+    node.run()
+    assert node.version == LATER
+
+
+def test_a_version_that_was_gone_back_to_and_fails_once_its_agent_has_come_up_is_remembered_too(
+    went_back: FakeNode,
+) -> None:
+    node = went_back
+    node.behaviour[NEXT] = Behaviour.SICK
+    node.source.wish = AGAIN
+    while not node.rebooting:
+        node.round()
+    node.slots.failing = True
+    node.boot()
+    node.run()
+    assert (node.version, node.memory.state) == (NEXT, State.ROLLED_BACK)
+    node.slots.failing = False
+    for _ in range(3):
+        node.cut_power()
+        node.a_week_later()
+        node.run()
+    assert node.version == FIRST
+    assert [(each.version, each.reason) for each in node.memory.failures] == [(NEXT, NOT_HEALTHY)]
+    assert [each.version for each in node.slots.esp] == [FIRST]
+
+
+def test_a_request_to_go_back_outlives_a_power_cut_before_the_boot_loader_was_told(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    while node.memory.state is not State.ROLLING_BACK:
+        node.round()
+    node.cut_power()
+    node.run()
+    assert (node.version, node.memory.state) == (FIRST, State.ROLLED_BACK)
+
+
+def test_a_version_that_somebody_starts_in_the_place_of_the_one_to_go_back_to_costs_that_nothing(
+    node: FakeNode,
+) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    while not node.rebooting:
+        node.round()
+    node.boot(picked=NEXT)
+    node.run()
+    assert (node.version, node.memory.state, node.memory.failures) == (NEXT, State.GOOD, ())
+    assert len(node.slots.esp) == 2
+
+
+def test_what_was_left_by_hand_and_is_started_from_the_menu_says_nothing_against_the_other(went_back: FakeNode) -> None:
+    node = went_back
+    node.behaviour[FIRST] = Behaviour.SICK
+    node.cut_power()
+    node.run()
+    node.boot(picked=NEXT)
+    node.run()
+    assert [(each.version, each.by_hand) for each in node.memory.failures] == [(NEXT, True)]
+    assert len(node.slots.esp) == 2
+
+
 def test_going_back_from_the_first_version_is_refused_with_the_reason(node: FakeNode) -> None:
     node.run()
     node.source.wish = Wish(rollback=True, asked="1")
     node.run()
+    assert node.memory.history[0].reason == NOWHERE
+    assert (node.boots, node.memory.answered) == ([FIRST], "1")
+
+
+@pytest.mark.parametrize("failed", [False, True], ids=["on a new machine", "after a version that failed"])
+def test_a_request_that_finds_nothing_to_go_back_to_keeps_no_newer_version_away(
+    node: FakeNode, *, failed: bool
+) -> None:
+    node.run()
+    if failed:
+        offer(node, NEXT, Behaviour.SICK)
+        node.run()
+    node.source.wish = Wish(rollback=True, asked="1")
+    node.run()
+    assert node.version == FIRST
+    offer(node, LATER)
+    node.run()
+    assert (node.version, node.memory.state) == (LATER, State.GOOD)
+
+
+def test_a_request_to_go_back_is_none_to_try_again_what_failed(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT, Behaviour.SICK)
+    node.run()
+    for asked in ("1", "2"):
+        node.source.wish = Wish(rollback=True, asked=asked)
+        node.run()
+    assert node.boots == [FIRST, NEXT, FIRST]
     assert node.status is not None
-    assert node.status.doing == "there is no other version to go back to"
+    assert node.status.doing.startswith(f"{NEXT} is not tried again unless told")
+
+
+def test_what_was_dropped_stays_so_when_the_node_is_told_to_go_back_once_more(node: FakeNode) -> None:
+    node.run()
+    node.leave = (Never(),)
+    node.cut_power()
+    offer(node, NEXT)
+    node.run()
+    for asked in ("1", "2"):
+        node.source.wish = Wish(rollback=True, asked=asked)
+        node.run()
+    node.a_week_later()
+    node.run()
+    assert [each.version for each in node.slots.esp] == [FIRST]
+
+
+def test_a_machine_made_anew_follows_its_channel_though_its_node_was_told_to_go_back_once(node: FakeNode) -> None:
+    node.source.wish = Wish(rollback=True, asked="last year")
+    offer(node, NEXT)
+    node.run()
+    assert (node.version, node.memory.state) == (NEXT, State.GOOD)
 
 
 def test_a_pinned_node_stays(node: FakeNode) -> None:
@@ -504,6 +653,7 @@ class Lock:
     """A server that gives leave to one machine at a time, and the power that goes as it does."""
 
     held = cut = False
+    away = ""
 
     def ask(self) -> str:
         self.held = True
@@ -512,8 +662,8 @@ class Lock:
         return ""
 
     def give_back(self) -> str:
-        self.held = False
-        return ""
+        self.held = self.held and bool(self.away)
+        return self.away
 
 
 @pytest.fixture
@@ -560,6 +710,41 @@ def test_leave_that_was_given_as_the_power_went_is_given_back_though_nothing_com
     assert (node.memory.leave_held, lock.held) == (False, False)
 
 
+def test_what_runs_is_blessed_and_what_failed_is_removed_while_leave_cannot_be_given_back(
+    node: FakeNode, lock: Lock
+) -> None:
+    node.behaviour[NEXT] = Behaviour.SICK
+    while not node.rebooting:
+        node.round()
+    lock.away = "the server is away"
+    node.boot()
+    for _ in range(3):
+        node.round()
+    assert (node.memory.state, lock.held) == (State.ROLLED_BACK, True)
+    assert [each.version for each in node.slots.esp] == [FIRST]
+    node.slots.esp = [entry_under(each.version, each.root_hash, 2) for each in node.slots.esp]
+    for _ in range(3):
+        node.round()
+    assert [each.left for each in node.slots.esp] == [None]
+    lock.away = ""
+    node.run()
+    assert not lock.held
+
+
+def test_a_node_that_stays_on_a_version_that_failed_keeps_its_leave(node: FakeNode, lock: Lock) -> None:
+    node.behaviour[NEXT] = Behaviour.SICK
+    while not node.rebooting:
+        node.round()
+    node.slots.esp = [each for each in node.slots.esp if each.version == NEXT]
+    node.boot()
+    node.run()
+    assert (node.memory.state, lock.held) == (State.FAILED, True)
+    node.behaviour[NEXT] = Behaviour.WORKS
+    node.cut_power()
+    node.run()
+    assert (node.memory.state, lock.held) == (State.GOOD, False)
+
+
 def test_leave_is_not_asked_for_while_it_could_not_be_written_down(node: FakeNode, lock: Lock) -> None:
     while node.memory.state is not State.STAGED:
         node.round()
@@ -584,6 +769,23 @@ def test_a_step_that_fails_again_and_again_is_told_once_and_what_was_before_stay
         f"{NEXT} is wanted",
     ]
     assert [reasons[0] in line for line in node.said].count(True) == 1
+
+
+def test_problems_that_take_turns_and_have_other_figures_each_time_are_told_once_each(
+    node: FakeNode, stumbling: Stumbling
+) -> None:
+    for number in range(100):
+        stumbling.problem = PeerError("The connection broke off.", details=f"{number} of 28333 bytes are here.")
+        node.round()
+        stumbling.problem = PeerError("The mirror is away.", details=f"It was asked {number} times.")
+        node.round()
+    assert [line.reason for line in node.memory.history] == [
+        "The mirror is away. It was asked 0 times.",
+        "The connection broke off. 0 of 28333 bytes are here.",
+    ]
+    assert node.status is not None
+    assert node.status.doing == "The mirror is away. It was asked 99 times."
+    assert ["broke off" in line for line in node.said].count(True) == 1
 
 
 def test_a_step_that_fails_after_it_had_worked_is_told_anew(node: FakeNode) -> None:
@@ -857,3 +1059,81 @@ def test_last_words_that_cannot_be_read_leave_no_failure_unsettled(node: FakeNod
     node.run()
     (failure,) = node.memory.failures
     assert failure.last_lines == ("A file of the agent cannot be used. [Errno 5] Input/output error",)
+
+
+def asked_to_reboot(node: FakeNode) -> int:
+    return sum(line.startswith("Rebooting:") for line in node.said)
+
+
+def test_a_reboot_that_waits_for_pods_is_not_asked_for_again_until_its_time_is_over(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    while not node.rebooting:
+        node.round()
+    asked = node.clock.monotonic()
+    while asked_to_reboot(node) == 1:
+        assert node.round()
+        assert node.status is not None
+        assert node.status.busy
+    assert node.clock.monotonic() - asked >= REBOOT_SECONDS
+    reasons = [line.reason for line in node.memory.history]
+    assert reasons[0] == f"the next boot tries {NEXT}"
+
+
+def test_a_reboot_that_was_refused_is_asked_for_again_soon(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    node.stuck = True
+    while not asked_to_reboot(node):
+        node.round()
+    node.round()
+    assert asked_to_reboot(node) == 2
+
+
+def test_a_node_that_stays_on_a_version_that_failed_is_not_busy(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT, Behaviour.SICK)
+    while not node.rebooting:
+        node.round()
+    node.slots.esp = [each for each in node.slots.esp if each.version == NEXT]
+    node.boot()
+    node.source.wish = Wish(asked="now")
+    node.run()
+    assert node.status is not None
+    assert (node.status.state, node.status.asked, node.status.busy) == (State.FAILED, "now", False)
+
+
+@pytest.mark.parametrize("staged", [False, True], ids=["writing", "staged"])
+def test_whoever_tells_a_node_to_go_back_while_it_updates_learns_that_it_stays(node: FakeNode, *, staged: bool) -> None:
+    node.run()
+    node.leave = (Never(),)
+    node.cut_power()
+    offer(node, NEXT)
+    node.boot()
+    while node.memory.state is not (State.STAGED if staged else State.WRITING):
+        node.round()
+    assert node.status is not None
+    before, wish = node.status, Wish(rollback=True, asked="1")
+    node.source.wish = wish
+    node.run()
+    assert why_not(before, node.status, wish) == ""
+
+
+def test_whoever_tells_a_node_to_go_back_learns_that_it_went_or_why_not(node: FakeNode) -> None:
+    def told(number: int) -> str:
+        before, wish = node.status, Wish(rollback=True, asked=str(number))
+        node.source.wish = wish
+        node.run()
+        assert before is not None
+        assert node.status is not None
+        return why_not(before, node.status, wish)
+
+    node.run()
+    assert told(1) == NOWHERE
+    node.source.wish = Wish()
+    offer(node, NEXT)
+    node.run()
+    assert told(2) == ""
+    node.behaviour[NEXT] = Behaviour.SICK
+    assert told(3) == NOT_HEALTHY
+    assert told(4) == NOWHERE

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from bedplate.wire.desired import Status, Wish
+from bedplate.wire.desired import LEFT, NOWHERE, STAYS, Status, Wish
 
 GOOD = "Good"
 """The state of a node that stays on what it became."""
+ROLLED_BACK = "RolledBack"
+FAILED = "Failed"
+"""The state of a node that stays on what does not work."""
 
 
 def why_not(before: Status, after: Status, wish: Wish) -> str:
@@ -18,11 +21,20 @@ def why_not(before: Status, after: Status, wish: Wish) -> str:
 
 def _as_asked(before: Status, after: Status, wish: Wish) -> bool:
     changed = after.version != before.version
+    if after.state == FAILED:
+        return False
     if wish.version:
         return after.version == wish.version
     if wish.rollback:
-        return changed
+        return _went_back(before, after) or (changed and after.state == ROLLED_BACK)
     return after.doing == f"{after.version} runs" or (changed and after.state == GOOD)
+
+
+def _went_back(before: Status, after: Status) -> bool:
+    """Whether an update was dropped for it, or a version left that has not come back since."""
+    lines = [line for line in after.history if line not in before.history]
+    left = (line.reason.endswith(LEFT) and line.version != after.version for line in lines)
+    return any(left) or any(line.reason == STAYS for line in lines)
 
 
 def _reason(before: Status, after: Status, wish: Wish) -> str:
@@ -30,4 +42,5 @@ def _reason(before: Status, after: Status, wish: Wish) -> str:
     new = [failed for failed in after.failures if failed not in before.failures]
     failed = [each.reason for each in new if wish.version in ("", each.version)]
     happened = [line.reason for line in after.history if line not in before.history] if wish.rollback else []
-    return next(iter([*failed, *happened]), after.doing or after.state)
+    nowhere = [reason for reason in happened if reason == NOWHERE]
+    return next(iter([*nowhere, *failed, *happened]), after.doing or after.state)

@@ -29,6 +29,7 @@ from bedplate.node.update.main import listed
 from bedplate.node.update.memory import Memory
 from bedplate.node.update.offers import offer_for
 from bedplate.node.update.plan import Facts
+from bedplate.node.update.reboot import REBOOT_SECONDS
 from bedplate.node.update.record import Record
 from bedplate.node.update.status import status_of
 from bedplate.node.update.taking import Taker
@@ -171,7 +172,9 @@ class FakeNode:
     def _judge(self, *, passed: bool) -> None:
         findings = () if passed else ("kubelet: /healthz: refused",)
         self.verdict = Verdict(self.version, self._boot_id(), passed, self.clock.now(), 5.0, findings)
-        self.failed = self.failed if passed else self.verdict
+        if not passed:
+            self.failed = self.verdict
+            self.clock.sleep(REBOOT_SECONDS)  # what the gate asks for comes about by then, or not at all
 
     def _goes_back(self) -> bool:
         """As the gate does: it starts again where the other cannot be chosen, and stays where that is not whole.

@@ -13,13 +13,19 @@ VERSION, CHANNEL, ROLLBACK, PINNED, ASKED = (
     f"{PREFIX}{name}" for name in ("version", "channel", "rollback", "pinned", "asked")
 )
 
+NOWHERE = "there is no other version to go back to"
+STAYS = "the node was told to stay on what runs"
+LEFT = "left by hand"
+"""Words of the history that answer `rollback`: nothing came of it, an update was dropped, the version was left."""
+
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What somebody wants of a node. All fields may be left out; then nothing is wanted but the settings' channel.
 
     `version` is that of an image; `channel` a channel's name, whose version is wanted where `version` is empty.
     `rollback` asks for the version in the other slot, once. `pinned` is to stay as it is. `asked` names the request:
-    a version that failed, or was rolled back from, is tried again for a request that is newer than the failure.
+    a version that failed, or was rolled back from, is tried again for another request than that of the failure, if it
+    is not one to go back.
     """
 
     version: str = ""

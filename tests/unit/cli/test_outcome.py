@@ -14,7 +14,7 @@ from bedplate.node.update.states import State
 from bedplate.node.update.status import status_of
 from bedplate.testing.clock import START
 from bedplate.testing.releases import OLDER, VERSION, release_of
-from bedplate.wire.desired import Failed, Line, Status, Wish
+from bedplate.wire.desired import LEFT, NOWHERE, STAYS, Failed, Line, Status, Wish
 
 AWAY = "No mirror can be used."
 BEFORE = Status(version=OLDER, state="Idle", since=START)
@@ -69,10 +69,50 @@ def test_a_node_that_fell_back_from_a_version_on_trial_is_not_updated() -> None:
     assert why_not(before, after, CHANNEL) == "it hung"
 
 
-def test_a_way_back_that_did_not_boot_is_told_from_the_history() -> None:
-    line = Line(at=START, state="Good", version=OLDER, reason=f"{VERSION} did not boot")
+def happened(state: str, version: str, reason: str) -> Line:
+    return Line(at=START, state=state, version=version, reason=reason)
+
+
+def test_a_way_back_that_was_not_gone_is_told_from_the_history() -> None:
+    line = happened("Good", OLDER, f"{VERSION} was not started: somebody chose another one at the boot loader")
     after = replace(BEFORE, state="Good", doing=f"{OLDER} runs", history=(line,))
-    assert why_not(BEFORE, after, BACK) == f"{VERSION} did not boot"
+    assert why_not(BEFORE, after, BACK) == line.reason
+
+
+def test_an_update_that_was_dropped_for_a_way_back_is_as_asked() -> None:
+    before = replace(BEFORE, state="Staged", target=VERSION)
+    lines = (happened("Idle", VERSION, "nothing of it can boot"), happened("Dropping", VERSION, STAYS))
+    assert why_not(before, replace(BEFORE, doing=AWAY, history=lines), BACK) == ""
+
+
+def test_an_update_that_was_dropped_long_ago_is_no_answer_to_a_way_back() -> None:
+    before = replace(BEFORE, history=(happened("Dropping", VERSION, STAYS),))
+    assert why_not(before, replace(before, doing=AWAY), BACK) == AWAY
+
+
+def test_a_way_back_from_what_a_node_was_just_rebooting_into_is_as_asked() -> None:
+    line = happened("RolledBack", VERSION, f"{VERSION} was {LEFT}")
+    assert why_not(BEFORE, replace(BEFORE, state="RolledBack", doing=AWAY, history=(line,)), BACK) == ""
+
+
+def test_what_was_gone_back_to_and_does_not_work_is_the_reason() -> None:
+    lines = (happened("RolledBack", VERSION, "it does not work"), happened("RolledBack", OLDER, f"{OLDER} was {LEFT}"))
+    after = replace(BEFORE, state="RolledBack", failures=(failed(VERSION, "not healthy"),), history=lines)
+    assert why_not(BEFORE, after, BACK) == "not healthy"
+
+
+@pytest.mark.parametrize("version", [OLDER, VERSION], ids=["and stays", "and is updated since"])
+def test_where_there_is_no_way_back_that_is_the_reason(version: str) -> None:
+    lines = (happened("Good", VERSION, "healthy, and blessed"), happened("Idle", OLDER, NOWHERE))
+    after = replace(BEFORE, version=version, state="Good", doing=f"{version} runs", history=lines)
+    assert why_not(BEFORE, after, BACK) == NOWHERE
+
+
+@pytest.mark.parametrize("wish", [CHANNEL, NAMED, BACK], ids=["channel", "by name", "back"])
+def test_a_node_that_stays_on_what_failed_is_not_as_asked(wish: Wish) -> None:
+    words = f"{VERSION} failed, and there is no other version"
+    after = replace(BEFORE, version=VERSION, state=State.FAILED, doing=words)
+    assert why_not(BEFORE, after, wish) == words
 
 
 def test_the_agent_says_that_what_is_wanted_runs_in_the_words_that_are_looked_for() -> None:

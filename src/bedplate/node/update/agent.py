@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from traceback import extract_tb
 from typing import Protocol
@@ -17,8 +18,10 @@ from bedplate.node.update.carry import GIVING, Hands, Work
 from bedplate.node.update.leave import ask_all
 from bedplate.node.update.memory import Memory, note
 from bedplate.node.update.plan import Deed, Facts, Offer, Step, next_step
+from bedplate.node.update.reboot import in_its_time
 from bedplate.node.update.record import Record
 from bedplate.node.update.rules import recover, settle
+from bedplate.node.update.states import RESTING, State
 from bedplate.node.update.wishes import WishSource, first_wish
 from bedplate.wire.desired import Wish
 
@@ -26,6 +29,9 @@ LOOK_SECONDS = 15.0
 """Between two looks at what is wanted; the repository is asked much less often."""
 FIRST_PAUSE, LONGEST_PAUSE = 15.0, 900.0
 """Seconds after a step that failed, or a repository that gave nothing; twice as many after each further one."""
+
+WAITING = (*RESTING, State.FAILED)
+"""States in which, where nothing is to be done, nothing comes by itself any more."""
 
 
 class Publish(Protocol):
@@ -60,8 +66,8 @@ class Agent:
     next_check: float = 0.0
     last_carried: str = ""
     said: str = ""
-    failed: str = ""
-    """Why the last step failed; empty after one that did not."""
+    failed: set[str] = field(default_factory=set)
+    """What went wrong, without details that may differ, since the last step that did not fail."""
     untold: str = ""
     """Why the last status could not be written."""
     pause: float = FIRST_PAUSE
@@ -70,6 +76,8 @@ class Agent:
     """Why the memory on disk could not be used, until another is in its place."""
     facts: Facts | None = None
     """The last ones that could be had."""
+    rebooted: datetime | None = None
+    """When a reboot was last asked for, and not refused."""
 
     def start(self) -> None:
         """Read the memory; where it is damaged, say so, and let the first round go by what the disk shows."""
@@ -89,14 +97,18 @@ class Agent:
             facts = self.facts = self.gather()
             self._settle(facts)
             self._look()
-            step = self._asked(next_step(self.memory, facts, self.wish, self.offered))
-            self._tell(facts, step)
+            planned = next_step(self.memory, facts, self.wish, self.offered)
+            step = self._asked(in_its_time(planned, self.memory, facts, self.rebooted))
+            self._tell(facts, step, busy=planned.deed is not Deed.WAIT or self.memory.state not in WAITING)
             self.hands.carry_out(Work(step, self.memory, facts, self.wish, self.offered.release, self._keep))
         except Exception as problem:  # noqa: BLE001 — a loop that ends is started again, and ends again, heard by nobody
             return self._stumble(_told(problem))
         if self.failed:
-            self.failed = self.said = ""
+            self.failed.clear()
+            self.said = ""
         self.pause = FIRST_PAUSE
+        if step.deed is Deed.REBOOT:
+            self.rebooted = self.clock.now()
         waits = step.deed in (Deed.WAIT, Deed.REBOOT)
         return LOOK_SECONDS if waits else 0.0
 
@@ -175,20 +187,22 @@ class Agent:
         against = ask_all(self.hands.leave)
         return Step(Deed.WAIT, f"{step.reason}: {against}") if against else step
 
-    def _tell(self, facts: Facts, step: Step) -> None:
+    def _tell(self, facts: Facts, step: Step, *, busy: bool) -> None:
         doing = step.reason if step.deed is Deed.WAIT else f"{step.deed}: {step.reason}"
         if doing != self.said:
             self.say(f"{self.memory.state}. {doing[:1].upper()}{doing[1:].rstrip('.')}.")
             self.said = doing
-        busy = step.deed is not Deed.WAIT or not self.memory.resting
         self._publish(facts, doing, busy=busy)
 
     def _stumble(self, problem: BedplateError) -> float:
-        """A step that failed is taken again later; the first time it is told, and kept in the history."""
+        """A step that failed is taken again later; the first time it is told, and kept in the history.
+
+        Details may have figures that are others each time, such as how much of a download came.
+        """
         line = briefly(problem)
-        if line != self.failed:
+        if problem.brief not in self.failed:
             self.say(f"{self.memory.state}. {line}")
-            self.failed = line
+            self.failed.add(problem.brief)
             version = self.memory.target.version if self.memory.target else ""
             with suppress(Exception):  # where it is the disk of this very record, it is told all the same
                 self._keep(note(self.memory, at=self.clock.now(), version=version, reason=line))

@@ -101,6 +101,7 @@ class Hands:
             Deed.REBOOT: self._reboot,
             Deed.DROP: self._drop,
             Deed.GO_BACK: self._go_back,
+            Deed.ANSWER: self._answer,
             Deed.CHOOSE: self._choose,
             Deed.BLESS: self._bless,
             Deed.TIDY: self._tidy,
@@ -180,6 +181,11 @@ class Hands:
     def _go_back(self, work: Work) -> Memory:
         after = msgspec.structs.replace(work.moved(Event.GO_BACK, work.step.reason), answered=work.wish.asked)
         return forget_failure(after, work.step.target.from_hash) if work.step.target else after
+
+    def _answer(self, work: Work) -> Memory:
+        """What was left or dropped before stays so; without that, the step's own target is what counts as left."""
+        target = work.memory.target or work.step.target
+        return msgspec.structs.replace(work.noted(work.step.reason), answered=work.wish.asked, target=target)
 
     def _choose(self, work: Work) -> Memory:
         try:

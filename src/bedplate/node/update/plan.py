@@ -12,7 +12,7 @@ from bedplate.node.health.verdict import Verdict
 from bedplate.node.slots.loader import Entry
 from bedplate.node.update.memory import Memory, Target
 from bedplate.node.update.states import State
-from bedplate.wire.desired import Wish
+from bedplate.wire.desired import NOWHERE, STAYS, Wish
 from bedplate.wire.release import Release
 
 
@@ -28,6 +28,7 @@ class Deed(StrEnum):
     REBOOT = "reboot"
     DROP = "drop what was staged"
     GO_BACK = "begin to go back"
+    ANSWER = "answer the request to go back"
     CHOOSE = "choose the other version"
     BLESS = "bless the running version"
     TIDY = "remove what failed"
@@ -80,7 +81,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to do next and why; `target` is with `BEGIN` and `GO_BACK`."""
+    """What to do next and why; `target` is with `BEGIN`, `GO_BACK` and `ANSWER`."""
 
     deed: Deed
     reason: str
@@ -144,12 +145,12 @@ def _rolling_back(memory: Memory, facts: Facts) -> Step:
 
 
 def _resting(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:  # noqa: PLR0911 — a ladder: the first rung that holds
-    if memory.leave_held:
-        return Step(Deed.END_LEAVE, "no reboot is to come")
     if facts.running is not None and facts.running.left is not None and facts.judged and _passed(facts):
         return Step(Deed.BLESS, "it is healthy, and the boot loader still counts its tries")
     if (failed := _failed_entries(memory, facts)) and facts.running is not None and facts.running.is_proven:
         return Step(Deed.TIDY, f"{failed[0].version} failed and must not be started again")
+    if memory.leave_held:
+        return Step(Deed.END_LEAVE, "no reboot is to come")
     if wish.rollback and wish.asked != memory.answered:
         return _go_back(memory, facts, wish)
     if wish.pinned:
@@ -171,7 +172,7 @@ def refusal(memory: Memory, facts: Facts, wish: Wish, release: Release) -> str: 
     if not facts.judged:
         return f"the running {facts.version} has not been judged yet"
     failure = memory.failure_of(root_hash)
-    if failure is not None and wish.asked in ("", failure.asked):
+    if failure is not None and (wish.rollback or wish.asked in ("", failure.asked)):
         return f"{release.version} is not tried again unless told: {failure.reason}"
     wanted, running = ImageVersion.parse(release.version), ImageVersion.parse(facts.version)
     if release.minimum and running < ImageVersion.parse(release.minimum):
@@ -197,7 +198,7 @@ def _not_wanted(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> str:
     if memory.target is None:
         return "it is not known what was being installed"
     if wish.rollback and wish.asked != memory.answered:
-        return "the node was told to stay on what runs"
+        return STAYS
     if wish.pinned:
         return f"the node was pinned to {facts.version}"
     if offer.release is not None and offer.release.verity.root_hash != memory.target.root_hash:
@@ -214,17 +215,17 @@ def others_that_work(memory: Memory, facts: Facts) -> tuple[Entry, ...]:
 
 
 def _go_back(memory: Memory, facts: Facts, wish: Wish) -> Step:
-    working = others_that_work(memory, facts)
-    if not working:
-        return Step(Deed.WAIT, "there is no other version to go back to")
-    other = working[0]
+    """Where there is nothing to go back to, what runs stays, and what is newer is taken as if it had been left."""
+    other = next(iter(others_that_work(memory, facts)), None)
     target = Target(
         version=facts.version,
         root_hash=facts.root_hash,
-        from_version=other.version,
-        from_hash=other.root_hash,
+        from_version=other.version if other else facts.version,
+        from_hash=other.root_hash if other else facts.root_hash,
         asked=wish.asked,
     )
+    if other is None:
+        return Step(Deed.ANSWER, NOWHERE, target)
     return Step(Deed.GO_BACK, "the node was told to go back", target)
 
 

@@ -6,9 +6,10 @@ import msgspec
 
 from bedplate.node.health.verdict import Verdict
 from bedplate.node.slots.loader import Entry
-from bedplate.node.update.memory import Failure, Memory, Target, move, note, remember_failure
+from bedplate.node.update.memory import Failure, Memory, Target, forget_failure, move, note, remember_failure
 from bedplate.node.update.plan import Facts
 from bedplate.node.update.states import Event, State
+from bedplate.wire.desired import LEFT
 
 ARMED = (State.INSTALLING, State.STAGED, State.REBOOTING, State.DROPPING, State.TRYING, State.FAILED)
 """States in which the loader may have been offered the new version."""
@@ -19,10 +20,13 @@ def settle(memory: Memory, facts: Facts, last_lines: tuple[str, ...] = ()) -> Me
 
     It is asked at every start of the agent and changes nothing when asked again.
     """
-    if memory.target is None or memory.resting or facts.unreadable:
+    if memory.target is None or facts.unreadable:
         return memory
+    if memory.resting:
+        rolled_back = memory.state is State.ROLLED_BACK
+        return _left_again(memory, memory.target, facts, last_lines) if rolled_back else memory
     if memory.state in (State.ROLLING_BACK, State.RETURNING):
-        return _rolled_back_by_hand(memory, memory.target, facts)
+        return _rolled_back_by_hand(memory, memory.target, facts, last_lines)
     if facts.root_hash == memory.target.root_hash:
         return _new_runs(memory, memory.target, facts)
     if memory.state in ARMED and facts.boot != memory.boot:
@@ -45,11 +49,11 @@ def _new_runs(memory: Memory, target: Target, facts: Facts) -> Memory:
 
 
 def _old_runs(memory: Memory, target: Target, facts: Facts, last_lines: tuple[str, ...]) -> Memory:
-    entry = next((each for each in facts.entries if each.root_hash == target.root_hash), None)
+    entry = _entry(facts, target.root_hash)
     if memory.state is State.INSTALLING and entry is None:
         # The power went before the UKI was armed: nothing has been tried.
         return memory
-    reason = _reason(memory, target, facts, entry)
+    reason = _reason(memory, facts, target.version, entry)
     failure = Failure(
         version=target.version,
         root_hash=target.root_hash,
@@ -62,9 +66,12 @@ def _old_runs(memory: Memory, target: Target, facts: Facts, last_lines: tuple[st
     return move(memory, Event.OLD_RUNS, at=facts.now, boot=facts.boot, reason=reason)
 
 
-def _reason(memory: Memory, target: Target, facts: Facts, entry: Entry | None) -> str:
-    failed = facts.failed
-    if failed is not None and failed.version == target.version and _of_this_try(memory, failed):
+def _entry(facts: Facts, root_hash: str) -> Entry | None:
+    return next((each for each in facts.entries if each.root_hash == root_hash), None)
+
+
+def _reason(memory: Memory, facts: Facts, version: str, entry: Entry | None) -> str:
+    if (failed := _judged_bad(memory, facts, version)) is not None:
         return "not healthy: " + "; ".join(failed.findings)
     if entry is None:
         return "its UKI is gone from the ESP"
@@ -73,9 +80,14 @@ def _reason(memory: Memory, target: Target, facts: Facts, entry: Entry | None) -
     if entry.left:
         return f"the boot loader started another version, with {entry.left} tries left"
     tries = f"{entry.done} {'boot' if entry.done == 1 else 'boots'}"
-    if memory.state is State.TRYING:
+    if memory.state in (State.TRYING, State.ROLLED_BACK):
         return f"it came up, and then hung, panicked or lost power before it was judged, in {tries}"
     return f"it did not come up in {tries}"
+
+
+def _judged_bad(memory: Memory, facts: Facts, version: str) -> Verdict | None:
+    failed = facts.failed
+    return failed if failed is not None and failed.version == version and _of_this_try(memory, failed) else None
 
 
 def _of_this_try(memory: Memory, verdict: Verdict) -> bool:
@@ -83,23 +95,68 @@ def _of_this_try(memory: Memory, verdict: Verdict) -> bool:
     return verdict.boot == memory.boot or (memory.since is not None and verdict.at >= memory.since)
 
 
-def _rolled_back_by_hand(memory: Memory, target: Target, facts: Facts) -> Memory:
+def _rolled_back_by_hand(memory: Memory, target: Target, facts: Facts, last_lines: tuple[str, ...]) -> Memory:
     if facts.root_hash == target.from_hash:
-        reason = "left by hand"
         failure = Failure(
             version=target.version,
             root_hash=target.root_hash,
-            reason=reason,
+            reason=LEFT,
             at=facts.now,
             asked=target.asked,
             by_hand=True,
         )
         memory = remember_failure(memory, failure)
-        return move(memory, Event.OLD_RUNS, at=facts.now, boot=facts.boot, reason=f"{target.version} was {reason}")
-    if facts.boot != memory.boot:
-        reason = f"{target.from_version} did not boot"
+        return move(memory, Event.OLD_RUNS, at=facts.now, boot=facts.boot, reason=f"{target.version} was {LEFT}")
+    if facts.boot == memory.boot:
+        return memory
+    entry = _entry(facts, target.from_hash)
+    if entry is not None and not _tried(memory, facts, target, entry):
+        if memory.state is State.ROLLING_BACK:
+            return memory  # the power went before the loader was told, or before leave was given
+        reason = f"{target.from_version} was not started: somebody chose another one at the boot loader"
         return move(memory, Event.NEW_RUNS, at=facts.now, boot=facts.boot, reason=reason)
-    return memory
+    reason = _reason(memory, facts, target.from_version, entry)
+    memory = remember_failure(memory, _failure_of_previous(target, facts, reason, last_lines))
+    reason = f"{target.from_version} does not work: {reason}"
+    return move(memory, Event.NEW_RUNS, at=facts.now, boot=facts.boot, reason=reason)
+
+
+def _tried(memory: Memory, facts: Facts, target: Target, entry: Entry) -> bool:
+    """Whether what was to be gone back to was given up. It gets new tries, or has no counter and is never given up.
+
+    One whose counter was set back without a boot counted was judged, or not chosen yet while the state says so.
+    """
+    if _judged_bad(memory, facts, target.from_version) is not None:
+        return True
+    return entry.done > 0 or (entry.left == 0 and memory.state is State.RETURNING)
+
+
+def _left_again(memory: Memory, target: Target, facts: Facts, last_lines: tuple[str, ...]) -> Memory:
+    """What was gone back to may fail after its agent came up, and has taken note of a boot into a version that works.
+
+    The loader has then gone on with what was left by hand. One without a counter was not given up, but somebody
+    started another.
+    """
+    left, entry = memory.failure_of(target.root_hash), _entry(facts, target.from_hash)
+    if facts.root_hash != target.root_hash or facts.boot == memory.boot or left is None or not left.by_hand:
+        return memory
+    if entry is None or entry.left != 0 or not _tried(memory, facts, target, entry):
+        return memory
+    reason = _reason(memory, facts, target.from_version, entry)
+    memory = remember_failure(memory, _failure_of_previous(target, facts, reason, last_lines))
+    reason = f"{target.from_version} does not work: {reason}"
+    return note(forget_failure(memory, target.root_hash), at=facts.now, version=target.from_version, reason=reason)
+
+
+def _failure_of_previous(target: Target, facts: Facts, reason: str, last_lines: tuple[str, ...]) -> Failure:
+    return Failure(
+        version=target.from_version,
+        root_hash=target.from_hash,
+        reason=reason,
+        at=facts.now,
+        asked=target.asked,
+        last_lines=last_lines,
+    )
 
 
 def recover(memory: Memory, facts: Facts, problem: str, *, asked: str = "") -> Memory:
