@@ -53,7 +53,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if run := config.stash.get(RUN, None):
         run.wanted = tuple(item.nodeid for item in boots)
         missing = set(run.missing())
-        _leave_out(config, items, [item for item in boots if item.nodeid not in missing])
+        files = {item.path for item in boots if item.nodeid in missing and item.get_closest_marker("in_order")}
+        passed = [item for item in boots if item.nodeid not in missing and item.path not in files]
+        _leave_out(config, items, passed)
     elif not config.option.markexpr:
         _leave_out(config, items, boots)
 

@@ -18,7 +18,7 @@ from bedplate.local.probe import Prober
 from bedplate.testing.home import Home, free_port
 from bedplate.testing.updating import PANICS, UpdateLab, open_update_lab
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.in_order]
 
 CLOCK = SystemClock()
 NODES = ("system-1", "system-2")

@@ -9,7 +9,7 @@ import pytest
 from bedplate.testing.published import Against
 from bedplate.testing.updating import NODE, UpdateLab
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.in_order]
 
 SICK = {
     "usr/lib/systemd/system/sick.service": "[Service]\nType=oneshot\nExecStart=systemctl no-such-word\n",

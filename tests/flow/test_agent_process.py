@@ -78,7 +78,7 @@ def test_an_agent_that_is_killed_in_every_state_goes_on_there(node: FolderNode, 
 def test_a_second_agent_ends_at_once_and_touches_nothing(node: FolderNode, foundry: Foundry) -> None:
     foundry.publish(NEW)
     before = node.disk
-    with alone(node.root / FOLDER / LOCK, doing="updating this node"):
+    with alone(node.root / LOCK, doing="updating this node"):
         ended = node.run()
     assert ended.done.code == 2
     assert "(updating this node) is in the way." in ended.said

@@ -19,7 +19,7 @@ import signal
 
 import pytest
 
-pytestmark = pytest.mark.vm
+pytestmark = {marks}
 
 @pytest.fixture
 def machine():
@@ -38,8 +38,9 @@ class Checkout:
 
     folder: Path
 
-    def write(self, *, at_its_end: str) -> None:
-        (self.folder / "tests/boot/test_machine.py").write_text(TESTS.format(at_its_end=at_its_end or "pass"))
+    def write(self, *, at_its_end: str, marks: str = "pytest.mark.vm") -> None:
+        text = TESTS.format(at_its_end=at_its_end or "pass", marks=marks)
+        (self.folder / "tests/boot/test_machine.py").write_text(text)
 
     def run(self, *arguments: str) -> Completed:
         # A shell that starts the tests in the background makes them, and so these, ignore Ctrl-C.
@@ -86,6 +87,12 @@ def test_a_run_that_was_cut_short_goes_on_where_it_stopped(checkout: Checkout, w
     assert checkout.record().code == pytest.ExitCode.INTERRUPTED
     again = checkout.record()
     assert "collected 2 items / 1 deselected / 1 selected" in again.text
+
+
+def test_a_run_goes_on_from_the_first_of_tests_that_count_on_each_other(checkout: Checkout) -> None:
+    checkout.write(at_its_end=BROKEN, marks="[pytest.mark.vm, pytest.mark.in_order]")
+    assert "2 passed, 1 error" in checkout.record().text
+    assert "2 passed, 1 error" in checkout.record().text
 
 
 def test_a_run_in_which_all_have_passed_is_recorded_and_not_repeated(checkout: Checkout) -> None:

@@ -12,7 +12,7 @@ from bedplate.host.run import Completed
 from bedplate.model.errors import BedplateError, MachineError, OurError, UserError
 from bedplate.node.health.facts import Facts
 from bedplate.node.health.gate import EVERY_SECONDS, STAYS, Gate
-from bedplate.node.health.verdict import FAILED, RECORD, read_verdict
+from bedplate.node.health.verdict import FAILED, RECORD, Verdicts, read_verdict
 from bedplate.node.slots.loader import Entry
 from bedplate.testing.clock import FakeClock
 from bedplate.testing.runner import FakeRunner, completed
@@ -219,6 +219,15 @@ def test_a_version_that_was_blessed_before_stays(world: World) -> None:
     assert (loader.chosen, world.runner.commands) == (False, [])
 
 
+@pytest.mark.parametrize(("left", "done"), [(0, 1), (0, 2), (0, 4)])
+def test_a_boot_for_want_of_a_better_version_is_not_left_for_the_one_that_was_given_up(
+    world: World, left: int, done: int
+) -> None:
+    loader = Loader(replace(OTHER, left=0, done=3), replace(OWN, left=left, done=done))
+    assert world.pass_through(always(SICK), loader) == 1
+    assert (loader.chosen, world.runner.commands, world.stays) == (False, [], True)
+
+
 def test_without_another_version_there_is_nothing_to_go_back_to(world: World) -> None:
     assert world.pass_through(always(SICK), Loader(OWN)) == 1
     assert (world.runner.commands, world.stays) == ([], True)
@@ -272,6 +281,19 @@ def test_the_reason_outlives_the_verdict_on_the_version_that_runs_next(world: Wo
     verdict = read_verdict((world.root / FAILED).read_bytes())
     assert verdict is not None
     assert not verdict.passed
+
+
+def test_a_verdict_that_cannot_be_read_is_none_and_told_once(world: World) -> None:
+    world.pass_through(always(SICK), Loader(OWN, OTHER))
+    (world.root / FAILED).unlink()
+    (world.root / FAILED).mkdir()
+    said: list[str] = []
+    verdicts = Verdicts(world.root, said.append)
+    for _ in range(2):
+        assert verdicts.read(FAILED) is None
+        assert verdicts.read(RECORD) is not None
+    (line,) = said
+    assert "A verdict of the health gate cannot be read" in line
 
 
 @pytest.mark.parametrize("text", [b"", b'{"version": "b"', b"\xff"])

@@ -14,8 +14,8 @@ from bedplate.cli.outcome import why_not
 from bedplate.model.errors import MachineError, OurError, PeerError
 from bedplate.model.reading import InMemory, ReadAt
 from bedplate.node.update.agent import LOOK_SECONDS
+from bedplate.node.update.facts import Offer
 from bedplate.node.update.memory import Memory
-from bedplate.node.update.plan import Offer
 from bedplate.node.update.reboot import REBOOT_SECONDS
 from bedplate.node.update.states import State
 from bedplate.testing.node import FIRST, Behaviour, FakeNode, FixedWish
@@ -1137,3 +1137,187 @@ def test_whoever_tells_a_node_to_go_back_learns_that_it_went_or_why_not(node: Fa
     node.behaviour[NEXT] = Behaviour.SICK
     assert told(3) == NOT_HEALTHY
     assert told(4) == NOWHERE
+
+
+def judged_bad_and_not_left(node: FakeNode) -> None:
+    """NEXT was gone back to and is judged not to work; the gate chose FIRST, and its reboot did not come about."""
+    node.behaviour[NEXT] = Behaviour.SICK
+    node.source.wish = AGAIN
+    while not node.rebooting:
+        node.round()
+    node.stuck = True
+    node.boot()
+    assert node.slots.entries()[0].version == FIRST
+
+
+def test_nothing_is_begun_while_what_was_gone_back_to_and_failed_waits_for_its_reboot(went_back: FakeNode) -> None:
+    node = went_back
+    judged_bad_and_not_left(node)
+    offer(node, LATER)
+    for _ in range(20):
+        node.round()
+    assert {each.version for each in node.slots.esp} == {FIRST, NEXT}
+    node.stuck = False
+    node.cut_power()
+    node.run()
+    assert node.boots == [FIRST, NEXT, FIRST, NEXT, FIRST, LATER]
+
+
+def test_what_was_gone_back_to_and_failed_is_left_by_a_reboot_of_the_agent_as_well(went_back: FakeNode) -> None:
+    node = went_back
+    judged_bad_and_not_left(node)
+    node.stuck = False
+    node.run()
+    assert f"Rebooting: {NEXT} is not healthy, and {FIRST} is to run instead." in node.said
+    assert node.version == FIRST
+    assert [(each.version, each.reason) for each in node.memory.failures] == [(NEXT, NOT_HEALTHY)]
+
+
+def test_a_machine_that_was_not_healthy_yet_installs_nothing_and_loses_no_release(node: FakeNode) -> None:
+    """Such as one whose cluster had no network then."""
+    node.behaviour[FIRST] = Behaviour.SICK
+    offer(node, NEXT)
+    node.run()
+    assert node.status is not None
+    assert (node.memory.state, node.status.busy) == (State.IDLE, False)
+    assert node.status.doing == (
+        f"the running {FIRST} has to be healthy in one boot before another is installed: kubelet: /healthz: refused"
+    )
+    node.behaviour[FIRST] = Behaviour.WORKS
+    node.cut_power()
+    node.run()
+    assert (node.version, node.memory.failures) == (NEXT, ())
+
+
+def test_an_older_version_that_does_not_come_up_takes_no_turns_with_one_that_is_not_healthy_since(
+    node: FakeNode,
+) -> None:
+    node.run()
+    older = "Bedplate-1.37-amd64-202611.10.0"
+    offer(node, older, Behaviour.PANICS)
+    node.source.wish = Wish(version=older, asked="1")
+    while not node.rebooting:
+        node.round()
+    node.behaviour[FIRST] = Behaviour.SICK
+    for _ in range(3):
+        node.run()
+        node.cut_power()
+    assert node.boots == [FIRST, older, older, older, FIRST, FIRST, FIRST]
+    node.behaviour[FIRST] = Behaviour.WORKS
+    node.run()
+    assert [(each.version, each.left) for each in node.slots.esp] == [(FIRST, None)]
+
+
+def test_a_version_that_was_never_started_is_not_remembered_as_one_that_failed(node: FakeNode) -> None:
+    """The power went once its UKI was gone from the ESP, and before that was written down."""
+    node.run()
+    node.leave = (Never(),)
+    node.cut_power()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish, node.slots.cut_in = Wish(pinned=True), 1
+    node.slots.calls = 1
+    with pytest.raises(PowerCut):
+        node.run()
+    assert (node.memory.state, len(node.slots.esp)) == (State.DROPPING, 1)
+    node.cut_power()
+    node.run()
+    assert (node.memory.state, node.memory.failures) == (State.IDLE, ())
+    node.leave = ()
+    node.source.wish = Wish()
+    node.cut_power()
+    node.run()
+    assert node.version == NEXT
+
+
+def test_an_older_version_is_installed_though_the_power_went_before_the_loader_was_told_to_prefer_it(
+    node: FakeNode,
+) -> None:
+    node.run()
+    older = "Bedplate-1.37-amd64-202611.10.0"
+    offer(node, older)
+    node.source.wish = Wish(version=older, asked="1")
+    while node.memory.state is not State.INSTALLING:
+        node.round()
+    node.slots.esp.append(entry_under(older, node.slots.other.root_hash, 3))
+    node.cut_power()
+    node.run()
+    assert (node.version, node.memory.state, node.memory.failures) == (older, State.GOOD, ())
+
+
+def test_what_failed_is_remembered_until_another_boot_of_it_is_healthy(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT, Behaviour.SICK)
+    node.run()
+    node.leave = (Never(),)
+    node.cut_power()
+    node.source.wish = Wish(asked="try again")
+    node.run()
+    assert node.memory.state is State.STAGED
+    node.source.wish = Wish(pinned=True)
+    node.run()
+    node.leave = ()
+    node.source.wish = Wish()
+    node.cut_power()
+    node.run()
+    assert node.status is not None
+    assert (node.version, node.status.doing) == (FIRST, f"{NEXT} is not tried again unless told: {NOT_HEALTHY}")
+
+
+def test_a_damaged_memory_stays_damaged_until_the_disk_can_stand_in(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT, Behaviour.PANICS)
+    node.run()
+    node.slots.esp.append(entry_under(NEXT, node.slots.other.root_hash, 0))
+    (node.folder / "memory.json").write_bytes(b'{"state": "Roll')
+    node.source = Stumbling()
+    node.slots.damaged = True
+    for _ in range(2):
+        node.boot()
+        node.round()
+    node.slots.damaged, node.source = False, FixedWish()
+    node.cut_power()
+    node.run()
+    assert node.version == FIRST
+    assert any("could not be read before" in line.reason for line in node.memory.history)
+
+
+def test_a_healthy_version_on_trial_is_blessed_though_the_wish_cannot_be_read_any_more(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    while not node.rebooting:
+        node.round()
+    node.source = Stumbling()
+    node.boot()
+    for _ in range(3):
+        node.round()
+    assert (node.version, node.memory.state) == (NEXT, State.GOOD)
+    assert node.status is not None
+    assert node.status.doing == "What this node is to become cannot be read."
+
+
+def test_what_is_staged_is_not_booted_while_it_is_not_known_whether_it_is_wanted(node: FakeNode) -> None:
+    node.run()
+    offer(node, NEXT)
+    while node.memory.state is not State.STAGED:
+        node.round()
+    source, node.source = node.source, Stumbling()
+    node.agent = node._make_agent()
+    node.agent.start()
+    for _ in range(5):
+        node.round()
+    assert (node.memory.state, node.rebooting) == (State.STAGED, False)
+    node.agent.wishes = (source,)
+    node.run()
+    assert node.version == NEXT
+
+
+def test_what_is_staged_is_dropped_for_a_version_by_name_that_is_not_there(node: FakeNode) -> None:
+    node.run()
+    node.leave = (Never(),)
+    node.cut_power()
+    offer(node, NEXT)
+    node.run()
+    node.source.wish = Wish(version=LATER, asked="1")
+    node.run()
+    assert [each.version for each in node.slots.esp] == [FIRST]

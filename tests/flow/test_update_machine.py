@@ -92,6 +92,11 @@ class Node(RuleBasedStateMachine):
     def the_state_disk_is_full(self, *, full: bool) -> None:
         self.node.full = full
 
+    @rule(alone=st.booleans())
+    def the_cluster_is_away(self, *, alone: bool) -> None:
+        """What works is judged not to, meanwhile."""
+        self.node.alone = alone
+
     @rule(failing=st.booleans())
     def the_other_slot_has_read_errors(self, *, failing: bool) -> None:
         self.node.slots.failing = failing and not self.is_rotten()
@@ -199,7 +204,7 @@ class Node(RuleBasedStateMachine):
         """Without a boot, which gets out of most: only what was judged not to work has to be left by one."""
         node = self.node
         node.releases.away = node.full = node.slots.failing = node.slots.damaged = self.gate.closed = False
-        node.stuck = False
+        node.stuck = node.alone = False
         node.releases.withdrawn.clear()
         node.slots.cut_in = -1
         if Record(node.folder).read()[1]:
@@ -210,7 +215,7 @@ class Node(RuleBasedStateMachine):
             node.behaviour[in_order(node.slots.esp)[0].version] = Behaviour.WORKS
             self.lost = False
             node.cut_power()
-        if node.memory.state is State.FAILED:
+        if node.memory.state is State.FAILED or (node.verdict and not node.verdict.passed):
             node.cut_power()
         node.run()
         assert node.version == SOUND, node.said[-5:]

@@ -16,9 +16,9 @@ from bedplate.node.room import LEFT_ON_DISK
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.agent import Agent
 from bedplate.node.update.carry import Hands
+from bedplate.node.update.facts import Facts
 from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.offers import offer_for
-from bedplate.node.update.plan import Facts
 from bedplate.node.update.record import Record
 from bedplate.node.update.states import State
 from bedplate.node.update.taking import Taker

@@ -20,15 +20,15 @@ from bedplate.model.errors import MachineError, UserError
 from bedplate.node.health.verdict import Verdict
 from bedplate.node.repack.ask import Repacker
 from bedplate.node.slots.loader import Entry
-from bedplate.node.slots.slots import TRIES
+from bedplate.node.slots.rules import TRIES, is_on_trial
 from bedplate.node.update.agent import Agent
 from bedplate.node.update.carry import Hands
+from bedplate.node.update.facts import Facts
 from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.leave import LeaveToReboot
 from bedplate.node.update.main import listed
 from bedplate.node.update.memory import Memory
 from bedplate.node.update.offers import offer_for
-from bedplate.node.update.plan import Facts
 from bedplate.node.update.reboot import REBOOT_SECONDS
 from bedplate.node.update.record import Record
 from bedplate.node.update.status import status_of
@@ -99,6 +99,8 @@ class FakeNode:
     """Whether there is no space left in `folder`."""
     stuck: bool = False
     """Whether a reboot that is asked for does not come about."""
+    alone: bool = False
+    """Whether the cluster is away, so that nothing is judged healthy."""
 
     def install_first(self, version: str = FIRST) -> None:
         """As an image lies on a new disk: one slot, one UKI with its tries."""
@@ -131,12 +133,12 @@ class FakeNode:
             version = self.slots.boot("" if number else picked)
             self.boots.append(version)
             self.clock.sleep(60)
-            match self.behaviour[version]:
+            match self._behaviour(version):
                 case Behaviour.PANICS | Behaviour.HANGS if self._on_trial():
                     continue
                 case Behaviour.SICK:
                     self._judge(passed=False)
-                    if self._on_trial() and self._others() and self._goes_back() and not self.stuck:
+                    if self._is_a_try() and self._others() and self._goes_back() and not self.stuck:
                         continue
                 case _:
                     self._look_ahead()
@@ -145,6 +147,10 @@ class FakeNode:
             self.agent.start()
             return
         raise AssertionError("No version stays up.")
+
+    def _behaviour(self, version: str) -> Behaviour:
+        works = self.behaviour[version] is Behaviour.WORKS
+        return Behaviour.SICK if works and self.alone else self.behaviour[version]
 
     def run(self, rounds: int = 60) -> None:
         """Rounds of the agent, with the reboots that it asks for, until it only waits."""
@@ -200,6 +206,9 @@ class FakeNode:
 
     def _on_trial(self) -> bool:
         return any(each.root_hash == self.slots.root_hash and not each.is_proven for each in self.slots.esp)
+
+    def _is_a_try(self) -> bool:
+        return any(each.root_hash == self.slots.root_hash and is_on_trial(each) for each in self.slots.esp)
 
     def _others(self) -> list[Entry]:
         return [each for each in self.slots.esp if each.root_hash != self.slots.root_hash]

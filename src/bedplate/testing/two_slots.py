@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from bedplate.model.errors import MachineError, OurError, UserError
 from bedplate.model.reading import InMemory, ReadAt
 from bedplate.node.slots.loader import Entry, after_start, entry_of, file_name, in_order
-from bedplate.node.slots.rules import fallback_of
-from bedplate.node.slots.slots import TRIES
+from bedplate.node.slots.rules import TRIES, fallback_of
 from bedplate.wire.release import Part, Release
 
 
@@ -116,9 +115,11 @@ class FakeSlots:
 
     def choose_other(self, *, on_trial: bool = True) -> None:
         other = self.require_other()
+        if other.is_given_up and not on_trial:
+            raise UserError(f"{other.version} was given up by the boot loader.")
         if other.left == 0:
             with self._power():
-                self._change(other.root_hash, left=None if not on_trial and other.is_proven else TRIES)
+                self._change(other.root_hash, left=TRIES if on_trial else None)
         self._prefer(other.root_hash)
 
     def require_other(self) -> Entry:

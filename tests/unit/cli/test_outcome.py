@@ -8,8 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from bedplate.cli.outcome import why_not
+from bedplate.node.update.facts import Facts, Offer
 from bedplate.node.update.memory import Memory
-from bedplate.node.update.plan import Facts, Offer, next_step
+from bedplate.node.update.plan import next_step
 from bedplate.node.update.states import State
 from bedplate.node.update.status import status_of
 from bedplate.testing.clock import START

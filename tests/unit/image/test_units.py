@@ -12,6 +12,7 @@ from bedplate.image.usr import Data, InitrdRules, Modules, UsrRules, parse_rules
 from bedplate.model.errors import UserError
 from bedplate.node.health.gate import STAYS
 from bedplate.node.settings import MOST_SECONDS
+from bedplate.node.update.main import LOCK
 
 RECIPE = Path(__file__).parents[3] / "os"
 RULES = UsrRules(
@@ -126,6 +127,14 @@ def test_the_gate_can_keep_its_boot_from_being_ended() -> None:
     assert f"ConditionPathExists=!/{folder}/{name}" in lines("bedplate-give-up.service")
     assert {f"RuntimeDirectory={folder.removeprefix('run/')}", "RuntimeDirectoryPreserve=yes"} <= set(
         lines("bedplate-health.service")
+    )
+
+
+def test_the_agent_s_lock_is_where_no_disk_can_be_full_or_write_protected() -> None:
+    """Also while somebody holds it who started the agent by hand, and the unit stops."""
+    folder, _ = LOCK.rsplit("/", 1)
+    assert {f"RuntimeDirectory={folder.removeprefix('run/')}", "RuntimeDirectoryPreserve=yes"} <= set(
+        lines("bedplate-agent.service")
     )
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from bedplate.node.health.verdict import Verdict
+from bedplate.node.update.facts import Facts
 from bedplate.node.update.memory import Memory
-from bedplate.node.update.plan import Deed, Facts, Step
+from bedplate.node.update.plan import Deed, Step
 from bedplate.node.update.reboot import REBOOT_SECONDS, in_its_time
 from bedplate.node.update.states import State
 from bedplate.testing.clock import START

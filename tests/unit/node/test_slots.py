@@ -130,10 +130,13 @@ def test_what_ran_before_an_older_version_that_failed_is_not_tried_again_but_sta
     assert listed(slots) == [f"{NOW.name}.efi", f"{older.name}+2-1.efi"]
 
 
-def test_what_failed_itself_is_on_trial_in_any_case() -> None:
-    slots = slots_of(with_ukis({f"{NOW.name}+2-1.efi": NOW.uki, f"{BEFORE.name}+0-3.efi": BEFORE.uki}))
-    slots.choose_other(on_trial=False)
-    assert listed(slots) == [f"{BEFORE.name}+3.efi", f"{NOW.name}+0.efi"]
+@pytest.mark.parametrize("counter", ["+0-1", "+0-3"])
+def test_what_was_given_up_is_no_way_out_for_what_fails_after_it(counter: str) -> None:
+    slots = slots_of(with_ukis({f"{NOW.name}+2-1.efi": NOW.uki, f"{BEFORE.name}{counter}.efi": BEFORE.uki}))
+    before = listed(slots)
+    with pytest.raises(UserError, match="was given up by the boot loader"):
+        slots.choose_other(on_trial=False)
+    assert listed(slots) == before
 
 
 ON_TRIAL = [f"{NOW.name}+2-1.efi", f"{NOW.name}+0-3.efi"]
@@ -178,6 +181,18 @@ def test_a_hash_tree_that_does_not_say_how_much_it_covers_is_not_whole() -> None
     disks.medium.data[start : start + 512] = bytes(512)
     with pytest.raises(UserError, match="is not complete any more"):
         slots.choose_other()
+
+
+@pytest.mark.parametrize("at", [84, 4096, 4096 + 12 * 32 - 1])
+def test_a_hash_tree_that_is_not_the_one_of_its_data_is_not_whole(at: int) -> None:
+    """What is about the superblock, and the first and the last hash of the data."""
+    disks = node()
+    slots = slots_of(disks)
+    disks.medium.data[slots.layout().other.tree.start + at] ^= 1
+    with pytest.raises(UserError, match="is not complete any more") as raised:
+        slots.choose_other()
+    assert raised.value.details == "Its hash tree is not the one of its data."
+    assert listed(slots) == [f"{NOW.name}.efi"]
 
 
 def test_a_slot_that_cannot_be_read_is_no_verdict_on_it_and_its_version_stays() -> None:

@@ -10,8 +10,8 @@ import pytest
 from bedplate.local.kubeconfig import bootstrap_kubeconfig
 from bedplate.model.network import Answer, Reach
 from bedplate.node.apiserver import OwnNode
+from bedplate.node.update.facts import Facts
 from bedplate.node.update.memory import Failure, Happening, Memory, note, remember_failure
-from bedplate.node.update.plan import Facts
 from bedplate.node.update.record import MOST_BYTES
 from bedplate.node.update.states import State
 from bedplate.node.update.status import Publisher, status_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from bedplate.node.boot import boot_id, running_version
 from bedplate.node.health.facts import Facts
 from bedplate.node.health.rules import judge
 from bedplate.node.health.verdict import FAILED, RECORD, Verdict
-from bedplate.node.slots.slots import TRIES, Slots
+from bedplate.node.slots.loader import Entry
+from bedplate.node.slots.rules import is_on_trial
+from bedplate.node.slots.slots import Slots
 
 EVERY_SECONDS = 5.0
 STAYS = "run/bedplate/health/stays"
@@ -90,15 +92,18 @@ class Gate:
         comes to the other one: not unless that is known to be whole.
         """
         try:
-            own = [each for each in self.slots.entries() if each.root_hash == self.slots.root_hash]
+            tried = self._tried(self.slots.entries())
         except Exception as problem:  # noqa: BLE001 — to judge goes first, and the unit knows by itself
             self.say(f"It cannot be told whether this boot is counted. {problem}")
             return
-        tried = [each for each in own if each.left is not None and each.left + each.done == TRIES]
         if not tried:
             self._stay()
         elif not tried[0].left:
             self._look_at_other()
+
+    def _tried(self, entries: Iterable[Entry]) -> list[Entry]:
+        """What is listed of the running version, where this boot is one of its tries."""
+        return [each for each in entries if each.root_hash == self.slots.root_hash and is_on_trial(each)]
 
     def _look_at_other(self) -> None:
         try:
@@ -130,16 +135,19 @@ class Gate:
             self.say(f"{otherwise} {problem}")
 
     def _go_back(self) -> None:
-        """Raises `UserError` when nothing better is there, any other error where it cannot be gone back to."""
+        """Raises `UserError` when nothing better is there, any other error where it cannot be gone back to.
+
+        A boot that is no try is one for want of a better: to leave it would be to take turns.
+        """
         entries = self.slots.entries()
-        own = [each for each in entries if each.root_hash == self.slots.root_hash and not each.is_proven]
-        if not own:
+        tried = self._tried(entries)
+        if not tried:
             return
         others = [each.version for each in entries if each.root_hash != self.slots.root_hash]
         if not others:
             raise UserError("There is no other version to go back to.")
         self.say(f"Going back to {others[0]}.")
-        if self._choose_other(last=not any(each.left for each in own)):
+        if self._choose_other(last=not any(each.left for each in tried)):
             self.runner.run(["systemctl", "reboot"], seconds=60)
             self._stay()  # logind gives pods their time, and give-up.service gives none
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
@@ -20,6 +23,26 @@ class Verdict(msgspec.Struct, frozen=True):
     at: datetime
     seconds: float
     findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The files in `root`. One that cannot be read is none, and that is said once: a boot is not judged by it."""
+
+    root: Path
+    say: Callable[[str], None]
+    said: set[str] = field(default_factory=set)
+
+    def read(self, name: str) -> Verdict | None:
+        try:
+            return read_verdict((self.root / name).read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as problem:
+            if name not in self.said:
+                self.say(f"A verdict of the health gate cannot be read: {problem}.")
+                self.said.add(name)
+            return None
 
 
 def read_verdict(text: bytes) -> Verdict | None:

@@ -55,6 +55,11 @@ class Entry:
         """Blessed after a healthy boot, or set back by hand after that (`choose_other`); counting never ends at 0-0."""
         return self.left is None or (self.left, self.done) == (0, 0)
 
+    @property
+    def is_given_up(self) -> bool:
+        """Started until no try was left, or for want of another, and never healthy then."""
+        return self.left == 0 and self.done > 0
+
 
 def is_candidate(file: str) -> bool:
     """Whether the loader looks into a file of that name."""

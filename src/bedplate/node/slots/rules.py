@@ -13,6 +13,8 @@ from bedplate.wire.uki import root_hash_in
 from bedplate.wire.verity import identities_of
 
 LABELS = ("usr-a", "usr-b")
+TRIES = 3
+"""Boots of a new version, at most, until it is healthy or given up."""
 ESP = "esp"
 
 
@@ -89,6 +91,14 @@ def fallback_of(entries: Iterable[Entry], root_hash: str) -> Entry:
             resolution="The health checks decide: see `bedplate node status`.",
         )
     return keep
+
+
+def is_on_trial(entry: Entry) -> bool:
+    """Whether the boot that the loader counted last is one of a version's TRIES.
+
+    One that was set back and is started for want of another is counted from 0 on.
+    """
+    return entry.left is not None and entry.left + entry.done == TRIES
 
 
 def _slot(named: Mapping[str, Slice], label: str) -> Slot:

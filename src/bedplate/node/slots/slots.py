@@ -11,14 +11,13 @@ from bedplate.model.errors import MachineError, OurError, PeerError, UserError
 from bedplate.model.reading import ReadAt
 from bedplate.node.slots import esp, writer
 from bedplate.node.slots.loader import Entry, file_name
-from bedplate.node.slots.rules import Layout, fallback_of, layout_of
+from bedplate.node.slots.rules import TRIES, Layout, fallback_of, layout_of
 from bedplate.node.slots.ukis import Ukis
 from bedplate.node.slots.verity import make_tree
+from bedplate.node.slots.whole import not_whole
 from bedplate.wire.gpt import BadTable, Slice, Table, read_disk, with_identities, writes
 from bedplate.wire.release import Part, Release
-from bedplate.wire.verity import identities_of, read_superblock
-
-TRIES = 3
+from bedplate.wire.verity import identities_of
 
 
 class Unusable(PeerError):
@@ -168,13 +167,16 @@ class Slots:
     def choose_other(self, *, on_trial: bool = True) -> None:
         """Make the loader choose the other slot's version, which gets new tries if it has none left.
 
-        Without `on_trial` one that proved itself once gets none: if it was judged again and failed as well, the two
-        would take turns. What runs is set back to `+0` and stays as a fallback. Raises as `require_other` does.
+        Without `on_trial` it gets none, or the two would take turns: one that proved itself needs no tries, and one
+        that was given up is not chosen (`UserError`). What runs is set back to `+0` and stays as a fallback. Raises as
+        `require_other` does.
         """
         other = self.require_other()
+        if other.is_given_up and not on_trial:
+            raise UserError(f"{other.version} was given up by the boot loader.", details=f"It counts {other.file}.")
         ukis = Ukis(self.disks, self.layout().esp)
         if other.left == 0:
-            ukis.replace(other, file_name(other.stem, left=TRIES if on_trial or not other.is_proven else None))
+            ukis.replace(other, file_name(other.stem, left=TRIES if on_trial else None))
         ukis.prefer(other.root_hash)
 
     def require_other(self) -> Entry:
@@ -190,27 +192,11 @@ class Slots:
             raise UserError(
                 "There is no other version to go back to.", resolution="`bedplate node update` fetches one."
             )
-        if why := self._not_whole(layout, other):
+        if why := not_whole(self.disks, layout.other, other.root_hash):
             lost = {each.file for each in entries if each.root_hash == other.root_hash}
             Ukis(self.disks, layout.esp).remove(self._running(entries).file, lost)
             raise UserError(f"{other.version} in {layout.other.name} is not complete any more.", details=why)
         return other
-
-    def _not_whole(self, layout: Layout, other: Entry) -> str:
-        """Why the other slot does not hold what that entry starts; empty when it does."""
-        if layout.other.identities != identities_of(other.root_hash):
-            return "The slot has the identity of another version."
-        root = self._root_of(layout)
-        return "" if root == other.root_hash else f"The root of its data is {root or 'not to be had'}."
-
-    def _root_of(self, layout: Layout) -> str:
-        """The root hash of what the other slot holds; empty when its hash tree does not say how much that is."""
-        with self.disks.partition(layout.other.tree) as device:
-            head = read_superblock(device)
-        with self.disks.partition(layout.other.data) as data:
-            if not head or not 0 < head.data_bytes <= data.size:
-                return ""
-            return make_tree(data, head.data_bytes, salt=head.salt, identity=head.identity).root_hash
 
     def _running(self, entries: Iterable[Entry]) -> Entry:
         found = next((each for each in entries if each.root_hash == self.root_hash), None)

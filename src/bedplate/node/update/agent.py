@@ -6,22 +6,22 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from traceback import extract_tb
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from bedplate.host.clock import Clock
-from bedplate.model.errors import BedplateError, MachineError, OurError, UserError, briefly
+from bedplate.model.errors import BedplateError, briefly
 from bedplate.node.update.carry import GIVING, Hands, Work
+from bedplate.node.update.facts import Facts, Offer
 from bedplate.node.update.leave import ask_all
 from bedplate.node.update.memory import Memory, note
-from bedplate.node.update.plan import Deed, Facts, Offer, Step, next_step
+from bedplate.node.update.plan import Deed, Step, next_step
 from bedplate.node.update.reboot import in_its_time
 from bedplate.node.update.record import Record
 from bedplate.node.update.rules import recover, settle
 from bedplate.node.update.states import RESTING, State
+from bedplate.node.update.trouble import told, unheard
 from bedplate.node.update.wishes import WishSource, first_wish
 from bedplate.wire.desired import Wish
 
@@ -74,6 +74,8 @@ class Agent:
     check_pause: float = FIRST_PAUSE
     lost: str = ""
     """Why the memory on disk could not be used, until another is in its place."""
+    unheard: BedplateError | None = None
+    """Why nobody knows what is wanted."""
     facts: Facts | None = None
     """The last ones that could be had."""
     rebooted: datetime | None = None
@@ -98,19 +100,19 @@ class Agent:
             self._settle(facts)
             self._look()
             planned = next_step(self.memory, facts, self.wish, self.offered)
+            self._require_heard(planned)
             step = self._asked(in_its_time(planned, self.memory, facts, self.rebooted))
             self._tell(facts, step, busy=planned.deed is not Deed.WAIT or self.memory.state not in WAITING)
             self.hands.carry_out(Work(step, self.memory, facts, self.wish, self.offered.release, self._keep))
         except Exception as problem:  # noqa: BLE001 — a loop that ends is started again, and ends again, heard by nobody
-            return self._stumble(_told(problem))
+            return self._stumble(told(problem))
         if self.failed:
             self.failed.clear()
             self.said = ""
         self.pause = FIRST_PAUSE
         if step.deed is Deed.REBOOT:
             self.rebooted = self.clock.now()
-        waits = step.deed in (Deed.WAIT, Deed.REBOOT)
-        return LOOK_SECONDS if waits else 0.0
+        return LOOK_SECONDS if step.deed in (Deed.WAIT, Deed.REBOOT) else 0.0
 
     def rest(self, seconds: float) -> None:
         """Wait so long; where another bundle is brought meanwhile, no longer than until the next look."""
@@ -118,8 +120,15 @@ class Agent:
         while left > 0:
             self.clock.sleep(min(left, LOOK_SECONDS))
             left -= LOOK_SECONDS
-            if self.carried() != self.last_carried:
+            if self._is_news():
                 return
+
+    def _is_news(self) -> bool:
+        """Whether another bundle is there; the look that follows tells why that cannot be seen."""
+        try:
+            return self.carried() != self.last_carried
+        except Exception:  # noqa: BLE001 — as in a round
+            return False
 
     def _settle(self, facts: Facts) -> None:
         if self.lost and facts.unreadable:
@@ -137,7 +146,7 @@ class Agent:
         try:
             return self.last_lines(self.memory)
         except Exception as problem:  # noqa: BLE001 — as in a round
-            return (briefly(_told(problem)),)
+            return (briefly(told(problem)),)
 
     def _heard(self) -> str:
         """The request that is there already; the look that follows tells of one that cannot be read."""
@@ -149,22 +158,28 @@ class Agent:
     def _look(self) -> None:
         """What is wanted; the repository is asked when that changed, when it is time, or when a bundle is brought."""
         try:
-            wish = first_wish(self.wishes)
-        except ValueError as problem:
-            raise UserError("What this node is to become cannot be read.", details=str(problem)) from problem
-        carried = self.carried()
-        news = wish != self.wish or carried != self.last_carried
+            wish, carried = first_wish(self.wishes), self.carried()
+        except Exception as problem:  # noqa: BLE001 — told by the round, once it has done what needs no wish
+            self.unheard, self.offered = unheard(problem), Offer(unheard=True)
+            return
+        news = wish != self.wish or carried != self.last_carried or self.unheard is not None
+        self.unheard = None
         if news or self.clock.monotonic() >= self.next_check:
             self.wish, self.offered = wish, self._offer(wish)
             self.last_carried = carried
             self.next_check = self.clock.monotonic() + self._until_check(first=news)
 
+    def _require_heard(self, planned: Step) -> None:
+        """Raises why it is not known what is wanted, where all else is done."""
+        if self.unheard is not None and planned.deed is Deed.WAIT:
+            raise self.unheard
+
     def _offer(self, wish: Wish) -> Offer:
-        """Whatever is wrong with a repository, it keeps no wish from being heard: some need none."""
+        """Whatever is wrong with a repository keeps no wish from being heard: some need none."""
         try:
             return self.offer(wish)
         except Exception as problem:  # noqa: BLE001 — as in a round
-            return Offer(problem=briefly(_told(problem)), unanswered=True)
+            return Offer(problem=briefly(told(problem)), unanswered=True)
 
     def _until_check(self, *, first: bool) -> float:
         """Seconds until the repository is asked again: sooner, and then less and less often, while it gives nothing."""
@@ -205,7 +220,7 @@ class Agent:
             self.failed.add(problem.brief)
             version = self.memory.target.version if self.memory.target else ""
             with suppress(Exception):  # where it is the disk of this very record, it is told all the same
-                self._keep(note(self.memory, at=self.clock.now(), version=version, reason=line))
+                self._keep_note(note(self.memory, at=self.clock.now(), version=version, reason=line))
         if self.facts is not None:
             self._publish(self.facts, line, busy=not self.memory.resting)
         pause, self.pause = self.pause, min(2 * self.pause, LONGEST_PAUSE)
@@ -216,30 +231,20 @@ class Agent:
         try:
             self.publish(self.memory, facts, self.wish, doing, busy=busy)
         except Exception as problem:  # noqa: BLE001 — as in a round
-            untold = str(_told(problem))
+            untold = str(told(problem))
             if untold != self.untold:
                 self.say(f"The status cannot be written. {untold}")
             self.untold = untold
         else:
             self.untold = ""
 
+    def _keep_note(self, memory: Memory) -> None:
+        """A damaged memory stays until the facts can stand in: an empty one in its place would look whole."""
+        if not self.lost:
+            self._keep(memory)
+
     def _keep(self, memory: Memory) -> None:
         """Written first: what is not on the disk has not happened."""
         if memory != self.memory or not (self.lost or self.record.path.exists()):
             self.record.write(memory)
             self.memory = memory
-
-
-def _told(problem: Exception) -> BedplateError:
-    """Whose fault it is. What nobody foresaw is ours, and told with the place where it came up."""
-    if isinstance(problem, BedplateError):
-        return problem
-    if isinstance(problem, OSError):
-        advice = "The disk of /var is failing or write-protected: see the kernel's messages."
-        return MachineError("A file of the agent cannot be used.", details=str(problem), resolution=advice)
-    place = extract_tb(problem.__traceback__)[-1]
-    return OurError(
-        "The agent met something that it does not know.",
-        details=f"{type(problem).__name__}: {problem} ({Path(place.filename).name}:{place.lineno}, {place.name})",
-        resolution="It goes on, and tries again. Please report it.",
-    )

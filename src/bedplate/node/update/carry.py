@@ -12,9 +12,11 @@ from bedplate.host.files import write_atomically
 from bedplate.host.run import Runner
 from bedplate.model.errors import OurError, PeerError, UserError, briefly
 from bedplate.node.slots.slots import Slots, Unusable
+from bedplate.node.update.facts import Facts
 from bedplate.node.update.leave import LeaveToReboot
 from bedplate.node.update.memory import Failure, Memory, forget_failure, move, note, remember_failure
-from bedplate.node.update.plan import Deed, Facts, Step
+from bedplate.node.update.plan import Deed, Step
+from bedplate.node.update.rules import DROPPED
 from bedplate.node.update.states import Event, State
 from bedplate.node.update.taking import Taker
 from bedplate.wire.desired import Wish
@@ -24,7 +26,6 @@ from bedplate.wire.signature import SignedByAnother
 RELEASE = "release.json"
 GIVING = (State.STAGED, State.ROLLING_BACK)
 """States in which leave to reboot is still to be given."""
-DROPPED = "nothing of it can boot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,7 @@ class Hands:
             raise OurError("An update was begun without a release.", details=work.step.reason)
         after = work.moved(Event.WANTED, work.step.reason)
         write_atomically(self.folder / RELEASE, encode(work.offered), mode=0o600)
-        target = work.step.target
-        return msgspec.structs.replace(forget_failure(after, target.root_hash), answered=target.asked)
+        return msgspec.structs.replace(after, answered=work.step.target.asked)
 
     def _clear(self, work: Work) -> Memory:
         self.slots.clear()
@@ -155,7 +155,7 @@ class Hands:
         What failed is left only for what is whole now, whatever was chosen and however long ago.
         """
         memory = work.memory
-        if memory.state is State.FAILED:
+        if memory.state is State.FAILED or memory.resting:
             try:
                 self.slots.choose_other(on_trial=False)
             except UserError as problem:
@@ -179,8 +179,7 @@ class Hands:
         return replace(work, memory=memory).moved(Event.CLEARED, DROPPED) if memory.state is State.DROPPING else memory
 
     def _go_back(self, work: Work) -> Memory:
-        after = msgspec.structs.replace(work.moved(Event.GO_BACK, work.step.reason), answered=work.wish.asked)
-        return forget_failure(after, work.step.target.from_hash) if work.step.target else after
+        return msgspec.structs.replace(work.moved(Event.GO_BACK, work.step.reason), answered=work.wish.asked)
 
     def _answer(self, work: Work) -> Memory:
         """What was left or dropped before stays so; without that, the step's own target is what counts as left."""
@@ -196,8 +195,9 @@ class Hands:
 
     def _bless(self, work: Work) -> Memory:
         self.slots.bless()
-        on_trial = work.memory.state in (State.TRYING, State.FAILED)
-        return work.moved(Event.BLESSED, "healthy, and blessed") if on_trial else work.memory
+        if work.memory.state not in (State.TRYING, State.FAILED):
+            return work.memory
+        return forget_failure(work.moved(Event.BLESSED, "healthy, and blessed"), work.facts.root_hash)
 
     def _tidy(self, work: Work) -> Memory:
         self.slots.clear()

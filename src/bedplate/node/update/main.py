@@ -22,7 +22,7 @@ from bedplate.host.run import Runner
 from bedplate.model.errors import MachineError, briefly
 from bedplate.node.apiserver import OwnNode
 from bedplate.node.boot import boot_id, built, machine_identity, running_version
-from bedplate.node.health.verdict import FAILED, Verdict, read_verdict
+from bedplate.node.health.verdict import FAILED, Verdicts
 from bedplate.node.health.verdict import RECORD as VERDICT
 from bedplate.node.repack.ask import Repacker
 from bedplate.node.repack.job import FOLDER as REPACK
@@ -32,12 +32,12 @@ from bedplate.node.slots.rules import root_hash_of
 from bedplate.node.slots.slots import Slots
 from bedplate.node.update.agent import Agent
 from bedplate.node.update.carry import Hands
+from bedplate.node.update.facts import Facts
 from bedplate.node.update.gauge import Gauge
 from bedplate.node.update.last_words import last_words
 from bedplate.node.update.leave import leave_of
 from bedplate.node.update.memory import Memory
 from bedplate.node.update.offers import offer_for
-from bedplate.node.update.plan import Facts
 from bedplate.node.update.record import FOLDER, Record
 from bedplate.node.update.sources import Bundle, Sources
 from bedplate.node.update.status import Publisher, status_of
@@ -49,7 +49,8 @@ from bedplate.release.trust.repository import Repository
 from bedplate.wire.desired import Wish
 
 METADATA = "var/lib/bedplate/tuf"
-LOCK = "lock"
+LOCK = "run/bedplate/agent/lock"
+"""Not on a disk: that may be full, or write-protected, and has to be told of."""
 BEGUN = "repack.begun"
 
 
@@ -70,7 +71,7 @@ class World:
 
 def run_agent(world: World, settings: Settings, *, trust: bytes, credentials: Path | None) -> None:
     """Go on for ever; `trust` is the root metadata of releases. Raises `UserError` while another agent runs."""
-    with alone(world.root / FOLDER / LOCK, doing="updating this node"):
+    with alone(world.root / LOCK, doing="updating this node"):
         clear_away(repacker_of(world), world.say)
         make_agent(world, settings, trust=trust, credentials=credentials).run()
 
@@ -111,8 +112,10 @@ def make_agent(world: World, settings: Settings, *, trust: bytes, credentials: P
         unknown = settings.unknown
         publisher.publish(status_of(memory, facts, wish, doing, busy=busy, clock=clock, unknown=unknown))
 
+    verdicts = Verdicts(world.root, world.say)
+
     def gather() -> Facts:
-        verdict, failed = (_verdict(world.root / name) for name in (VERDICT, FAILED))
+        verdict, failed = verdicts.read(VERDICT), verdicts.read(FAILED)
         boot, now = boot_id(world.root), world.clock.now()
         entries, unreadable = listed(slots)
         return Facts(version, slots.root_hash, boot, now, entries, verdict, failed, unreadable)
@@ -152,10 +155,6 @@ def listed(slots: Slots) -> tuple[tuple[Entry, ...], str]:
         return slots.entries(), ""
     except MachineError as problem:
         return (), briefly(problem)
-
-
-def _verdict(path: Path) -> Verdict | None:
-    return read_verdict(path.read_bytes()) if path.is_file() else None
 
 
 def _sources(world: World, settings: Settings, trust: bytes, *, built: datetime) -> Sources | None:

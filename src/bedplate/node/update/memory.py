@@ -14,8 +14,8 @@ REASON_LENGTH, LINE_LENGTH = 600, 200
 """Characters. Peers say how long theirs are: an answer of a server or a kubelet becomes a reason."""
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A part of the file."""
+class _Value(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the file. An agent that a newer one went back from passes over what it does not know."""
 
 
 class Target(_Value, frozen=True):

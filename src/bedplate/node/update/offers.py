@@ -7,7 +7,7 @@ from typing import Protocol
 
 from bedplate.model.errors import MachineError, PeerError, UserError, briefly
 from bedplate.model.versions import ImageVersion
-from bedplate.node.update.plan import Offer
+from bedplate.node.update.facts import Offer
 from bedplate.release.trust.refusals import ReleaseWithdrawn
 from bedplate.wire.desired import Wish
 from bedplate.wire.release import Channel, Payload, Release

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
-from bedplate.model.versions import ImageVersion
-from bedplate.node.health.verdict import Verdict
 from bedplate.node.slots.loader import Entry
+from bedplate.node.update.facts import Facts, Offer
 from bedplate.node.update.memory import Memory, Target
+from bedplate.node.update.refusal import refusal
 from bedplate.node.update.states import State
 from bedplate.wire.desired import NOWHERE, STAYS, Wish
 from bedplate.wire.release import Release
@@ -36,50 +35,6 @@ class Deed(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """The node at one instant. `entries` are what the boot loader lists, its choice first; `boot` is the kernel's id.
-
-    `verdict` is the last one of the health gate, of whatever boot; `failed` is the last one that was bad. `unreadable`
-    is why the disk does not tell what the loader lists; then `entries` is empty and means nothing.
-    """
-
-    version: str
-    root_hash: str
-    boot: str
-    now: datetime
-    entries: tuple[Entry, ...]
-    verdict: Verdict | None = None
-    failed: Verdict | None = None
-    unreadable: str = ""
-
-    @property
-    def running(self) -> Entry | None:
-        return next((each for each in self.entries if each.root_hash == self.root_hash), None)
-
-    @property
-    def others(self) -> tuple[Entry, ...]:
-        return tuple(each for each in self.entries if each.root_hash != self.root_hash)
-
-    @property
-    def judged(self) -> bool:
-        """Whether the gate has told of this boot."""
-        return self.verdict is not None and self.verdict.boot == self.boot
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What the wish comes to: the release that is to be had, or why none is; both empty when nothing is wanted.
-
-    `withdrawn` is that the repository says no to it, `unanswered` that none could be asked or believed.
-    """
-
-    release: Release | None = None
-    problem: str = ""
-    withdrawn: bool = False
-    unanswered: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """What to do next and why; `target` is with `BEGIN`, `GO_BACK` and `ANSWER`."""
 
@@ -93,12 +48,15 @@ def next_step(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:
     if facts.unreadable:
         return Step(Deed.WAIT, facts.unreadable)
     if memory.resting:
-        return _resting(memory, facts, wish, offer)
+        return _in_order(memory, facts) or _wanted(memory, facts, wish, offer)
+    if memory.state in PREPARING and offer.unheard:
+        return Step(Deed.WAIT, UNHEARD)
     if memory.state in PREPARING and (why := _not_wanted(memory, facts, wish, offer)):
         return Step(Deed.DROP, why)
     return _under_way(memory, facts)
 
 
+UNHEARD = "it is not known what is wanted"
 PREPARING = (State.CLEARING, State.WRITING, State.SEALING, State.INSTALLING, State.STAGED)
 """States in which another wish still changes the course."""
 
@@ -133,6 +91,8 @@ def _failed(facts: Facts) -> Step:
     """The gate chose the other version, or could not, and its reboot has not come about; the deed does both again."""
     if not facts.others:
         return Step(Deed.WAIT, f"{facts.version} failed, and there is no other version")
+    if all(each.is_given_up for each in facts.others):
+        return Step(Deed.WAIT, f"{facts.version} failed, and {facts.others[0].version} was given up before")
     return Step(Deed.REBOOT, f"{facts.version} failed, and {facts.others[0].version} is to run instead")
 
 
@@ -144,13 +104,23 @@ def _rolling_back(memory: Memory, facts: Facts) -> Step:
     return Step(Deed.REBOOT, f"the next boot is {previous}")
 
 
-def _resting(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:  # noqa: PLR0911 — a ladder: the first rung that holds
-    if facts.running is not None and facts.running.left is not None and facts.judged and _passed(facts):
+def _in_order(memory: Memory, facts: Facts) -> Step | None:
+    """What a node at rest has to do whatever is wanted. What is counted and not healthy is no place to rest."""
+    counted = facts.running is not None and facts.running.left is not None
+    if counted and facts.judged and _passed(facts):
         return Step(Deed.BLESS, "it is healthy, and the boot loader still counts its tries")
-    if (failed := _failed_entries(memory, facts)) and facts.running is not None and facts.running.is_proven:
+    if counted and facts.judged and (better := others_that_work(memory, facts)):
+        return Step(Deed.REBOOT, f"{facts.version} is not healthy, and {better[0].version} is to run instead")
+    if not counted and facts.running is not None and (failed := _failed_entries(memory, facts)):
         return Step(Deed.TIDY, f"{failed[0].version} failed and must not be started again")
     if memory.leave_held:
         return Step(Deed.END_LEAVE, "no reboot is to come")
+    return None
+
+
+def _wanted(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:
+    if offer.unheard:
+        return Step(Deed.WAIT, UNHEARD)
     if wish.rollback and wish.asked != memory.answered:
         return _go_back(memory, facts, wish)
     if wish.pinned:
@@ -160,37 +130,6 @@ def _resting(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> Step:  #
     if why := refusal(memory, facts, wish, offer.release):
         return Step(Deed.WAIT, why)
     return Step(Deed.BEGIN, f"{offer.release.version} is wanted", _target(facts, wish, offer.release))
-
-
-def refusal(memory: Memory, facts: Facts, wish: Wish, release: Release) -> str:  # noqa: PLR0911 — likewise
-    """Why this release is not installed here now; empty when it is to be."""
-    root_hash = release.verity.root_hash
-    if root_hash == facts.root_hash:
-        return f"{release.version} runs"
-    if release.version == facts.version:
-        return f"{release.version} runs with another root hash, and a version never changes: the repository is wrong"
-    if not facts.judged:
-        return f"the running {facts.version} has not been judged yet"
-    failure = memory.failure_of(root_hash)
-    if failure is not None and (wish.rollback or wish.asked in ("", failure.asked)):
-        return f"{release.version} is not tried again unless told: {failure.reason}"
-    wanted, running = ImageVersion.parse(release.version), ImageVersion.parse(facts.version)
-    if release.minimum and running < ImageVersion.parse(release.minimum):
-        return f"{release.version} can be reached from {release.minimum} on, and this is {facts.version}"
-    if wanted.architecture != running.architecture:
-        return f"{release.version} is for another architecture"
-    if wanted < running and wish.version != release.version:
-        return f"{release.version} is older than {facts.version}; only a wish for it by name goes back"
-    return _after_going_back(memory, wanted) if wish.rollback else ""
-
-
-def _after_going_back(memory: Memory, wanted: ImageVersion) -> str:
-    """Why this is not taken by a node that went back: it is not newer than what was left, or dropped or taken since."""
-    if memory.target is None:
-        return "the node was told to go back, and stays there until it is told of a version"
-    if wanted <= ImageVersion.parse(memory.target.version):
-        return f"the node was told to go back, and by itself takes only what is newer than {memory.target.version}"
-    return ""
 
 
 def _not_wanted(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> str:
@@ -203,9 +142,9 @@ def _not_wanted(memory: Memory, facts: Facts, wish: Wish, offer: Offer) -> str:
         return f"the node was pinned to {facts.version}"
     if offer.release is not None and offer.release.verity.root_hash != memory.target.root_hash:
         return f"{offer.release.version} is wanted instead"
-    if offer.withdrawn:
-        return offer.problem
-    return ""
+    if wish.version and wish.version != memory.target.version:
+        return f"{wish.version} is wanted instead"
+    return offer.problem if offer.withdrawn else ""
 
 
 def others_that_work(memory: Memory, facts: Facts) -> tuple[Entry, ...]:

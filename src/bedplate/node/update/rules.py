@@ -6,13 +6,14 @@ import msgspec
 
 from bedplate.node.health.verdict import Verdict
 from bedplate.node.slots.loader import Entry
+from bedplate.node.update.facts import Facts
 from bedplate.node.update.memory import Failure, Memory, Target, forget_failure, move, note, remember_failure
-from bedplate.node.update.plan import Facts
 from bedplate.node.update.states import Event, State
 from bedplate.wire.desired import LEFT
 
 ARMED = (State.INSTALLING, State.STAGED, State.REBOOTING, State.DROPPING, State.TRYING, State.FAILED)
 """States in which the loader may have been offered the new version."""
+DROPPED = "nothing of it can boot"
 
 
 def settle(memory: Memory, facts: Facts, last_lines: tuple[str, ...] = ()) -> Memory:
@@ -41,7 +42,7 @@ def _new_runs(memory: Memory, target: Target, facts: Facts) -> Memory:
     if memory.state not in (State.TRYING, State.FAILED):
         return settle(moved(Event.NEW_RUNS, f"booted from {target.from_version}"), facts)
     if facts.running is not None and facts.running.left is None:
-        return moved(Event.BLESSED, "healthy, and blessed")
+        return forget_failure(moved(Event.BLESSED, "healthy, and blessed"), facts.root_hash)
     verdict = facts.verdict
     if memory.state is State.TRYING and verdict is not None and facts.judged and not verdict.passed:
         return moved(Event.JUDGED_BAD, "; ".join(verdict.findings))
@@ -50,9 +51,11 @@ def _new_runs(memory: Memory, target: Target, facts: Facts) -> Memory:
 
 def _old_runs(memory: Memory, target: Target, facts: Facts, last_lines: tuple[str, ...]) -> Memory:
     entry = _entry(facts, target.root_hash)
-    if memory.state is State.INSTALLING and entry is None:
-        # The power went before the UKI was armed: nothing has been tried.
+    if memory.state is State.INSTALLING and (entry is None or (entry.left and not entry.done)):
+        # The power went before the UKI was armed, or before the loader was told to prefer it: nothing has been tried.
         return memory
+    if memory.state is State.DROPPING and entry is None:
+        return move(memory, Event.CLEARED, at=facts.now, boot=facts.boot, reason=DROPPED)
     reason = _reason(memory, facts, target.version, entry)
     failure = Failure(
         version=target.version,
@@ -105,7 +108,7 @@ def _rolled_back_by_hand(memory: Memory, target: Target, facts: Facts, last_line
             asked=target.asked,
             by_hand=True,
         )
-        memory = remember_failure(memory, failure)
+        memory = forget_failure(remember_failure(memory, failure), target.from_hash)
         return move(memory, Event.OLD_RUNS, at=facts.now, boot=facts.boot, reason=f"{target.version} was {LEFT}")
     if facts.boot == memory.boot:
         return memory

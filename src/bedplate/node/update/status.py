@@ -14,8 +14,9 @@ from bedplate.host.files import write_atomically
 from bedplate.model.errors import MachineError
 from bedplate.model.network import Reach
 from bedplate.node.apiserver import OwnNode
+from bedplate.node.update.facts import Facts
 from bedplate.node.update.memory import LINE_LENGTH, Memory, cut
-from bedplate.node.update.plan import Facts, others_that_work
+from bedplate.node.update.plan import others_that_work
 from bedplate.wire.desired import STATUS, Failed, Line, Status, Wish
 
 FILE = "status.json"
