@@ -85,6 +85,19 @@ def test_a_withdrawn_version_says_why_in_the_list(desk: Desk) -> None:
     assert desk.tells("list")[0]["withdrawn"] == "it eats disks"
 
 
+def test_channels_that_still_point_to_what_is_withdrawn_are_named(desk: Desk) -> None:
+    publish(desk, VERSION)
+    desk.says("promote", VERSION, STABLE)
+    assert desk.run("withdraw", VERSION, "--reason", "it eats disks") == 0
+    told = desk.capsys.readouterr()
+    assert f"Nodes that follow {STABLE} take nothing until another version is promoted there." in told.out + told.err
+
+
+def test_what_a_prepared_release_is_made_of_is_said_when_it_is_prepared(desk: Desk) -> None:
+    refused = desk.fails("publish", str(desk.folder / VERSION), "--minimum", OLDER)
+    assert "Give --notes, --minimum and --deltas to `release prepare`." in refused
+
+
 @pytest.mark.parametrize(
     "words",
     [("publish", VERSION), ("promote", OLDER, STABLE), ("withdraw", OLDER, "--reason", "x"), ("refresh", "channels")],

@@ -58,7 +58,7 @@ TrustOption = Annotated[
     typer.Option(
         "--trust",
         metavar="FILE",
-        help="The root.json of your release repository.",
+        help="The newest metadata/N.root.json of your releases.",
         show_default="that of the development one",
     ),
 ]

@@ -18,7 +18,7 @@ from bedplate.local.pools.reconcile import READY_SECONDS, provider
 from bedplate.model.errors import UserError
 from bedplate.model.machines import Power
 
-app = typer.Typer(help="Machines and their consoles.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Machines, their updates and their consoles.", no_args_is_help=True, rich_markup_mode=None)
 
 for command in (update, rollback, pin, status, history):
     app.command()(command)

@@ -61,7 +61,7 @@ def update(
     ] = None,
     wait: WaitOption = True,
 ) -> None:
-    """Make a node another version, now.
+    """Make a node another version, as soon as it has leave to reboot.
 
     A version that failed there before is tried again. Its pods end within
     their grace: drain the node first to have them elsewhere.

@@ -147,6 +147,10 @@ def publish(
     Nodes take it once a channel points to it, or when they are told to.
     """
     making = partial(making_of, root, notes=notes, minimum=minimum)
+    if what and is_prepared(Path(what)) and (notes or minimum or deltas != DELTAS):
+        raise UserError(
+            f"{what} is prepared already.", resolution="Give --notes, --minimum and --deltas to `release prepare`."
+        )
     with prepared(what, store_of(repository), making, deltas=deltas) as folder:
         release, files = read_prepared(folder)
         ordered = Ordered(repository, keys, dry_run, output)
@@ -203,8 +207,11 @@ def withdraw(
     dry_run: DryRunOption = False,
     output: OutputOption = OutputFormat.table,
 ) -> None:
-    """Mark a version as not to be installed. Nodes refuse it."""
-    change(lambda edit: withdraw_in(edit, version, reason), Ordered(repository, keys, dry_run, output))
+    """Mark a version as not to be installed, for good. Nodes refuse it."""
+    pointing: list[str] = []
+    ordered = Ordered(repository, keys, dry_run, output)
+    if change(lambda edit: pointing.extend(withdraw_in(edit, version, reason)), ordered) and pointing:
+        say(f"\nNodes that follow {', '.join(pointing)} take nothing until another version is promoted there.")
 
 
 @app.command()

@@ -55,8 +55,9 @@ def rotate(
 
     A new key takes the place of the old one; it is made in the first folder of
     --keys. The present keys of the root have to sign for root, targets,
-    snapshot and timestamp, those of the targets for releases and channels. The
-    old key signs once more, for nodes that look meanwhile, unless it is --lost.
+    snapshot and timestamp, those of the targets for releases and channels. An
+    old key of the root's roles signs once more, for nodes that look meanwhile,
+    unless it is --lost.
     """
     if (uri is None) != (public is None):
         raise UserError("--uri and --public go together.")

@@ -16,7 +16,7 @@ from bedplate.cli.sections import Section, size
 from bedplate.cli.sections import show as show_sections
 from bedplate.host.clock import SystemClock
 from bedplate.model.verdicts import Finding, Severity, fatal
-from bedplate.release.publish.renewal import Expiry, expiries
+from bedplate.release.publish.renewal import Expiry, expiries, refresh_command
 from bedplate.release.publish.roles import OF_THE_ROOT, TARGETS
 from bedplate.release.publish.shown import Shown, read_shown
 from bedplate.release.publish.verify import verify as look_at
@@ -140,7 +140,8 @@ def overview_sections(found: Overview) -> Iterator[Section]:
 
 
 def expiry_cells(each: Expiry) -> Cells:
-    note = "EXPIRED" if each.days < 0 else "soon: bedplate release refresh" if each.soon else f"{each.days:.0f} days"
+    renew = f"{'EXPIRED' if each.days < 0 else 'soon'}: {refresh_command(each.role)}"
+    note = renew if each.soon or each.days < 0 else f"{each.days:.0f} days"
     return each.role, str(each.version), f"{each.expires:%Y-%m-%d}", note
 
 

@@ -10,7 +10,7 @@ import pytest
 from bedplate.model.errors import MachineError, PeerError, UserError
 from bedplate.release.publish.edit import Edit, carry_out
 from bedplate.release.publish.keys import Keyring, make_key, name_key
-from bedplate.release.publish.renewal import expiries, refresh
+from bedplate.release.publish.renewal import expiries, refresh, refresh_command
 from bedplate.release.publish.roles import RULES
 from bedplate.release.publish.rotation import rotate
 from bedplate.release.publish.shown import read_shown
@@ -166,6 +166,15 @@ def test_any_other_role_is_signed_anew_when_it_is_named(started: Publisher) -> N
     assert started.node().release(OLDER).version == OLDER
     with pytest.raises(UserError, match="no role nobody"):
         started.edit(lambda edit: refresh(edit, ["nobody"]))
+
+
+@pytest.mark.parametrize(
+    ("role", "words"), [("timestamp", ""), ("snapshot", ""), ("channels", " channels"), ("root", " root")]
+)
+def test_what_expires_is_renewed_by_a_command_that_names_it_unless_it_is_renewed_every_day(
+    role: str, words: str
+) -> None:
+    assert refresh_command(role) == f"bedplate release refresh{words}"
 
 
 def test_what_expires_soon_is_marked(started: Publisher) -> None:

@@ -28,6 +28,11 @@ class Expiry:
     soon: bool
 
 
+def refresh_command(role: str) -> str:
+    """What a person types to have a role signed anew."""
+    return f"bedplate release refresh {'' if role in (SNAPSHOT, TIMESTAMP) else role}".rstrip()
+
+
 def expiries(shown: Shown, now: datetime) -> list[Expiry]:
     """Every role, with its keys and what is left of its time."""
     root = shown.root.signed

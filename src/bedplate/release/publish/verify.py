@@ -12,6 +12,7 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Tar
 from bedplate.model.digests import Sha256
 from bedplate.model.errors import PeerError
 from bedplate.model.verdicts import Finding, Severity
+from bedplate.release.publish.renewal import refresh_command
 from bedplate.release.publish.roles import ROOT, RULES, SNAPSHOT, TARGETS, TIMESTAMP
 from bedplate.release.publish.store import Store
 from bedplate.release.trust.client import CONFIG
@@ -139,7 +140,7 @@ class Inspection:
 
     def _current(self, path: str, name: str, expires: datetime) -> None:
         if expires <= self._now:
-            advice = f"Run `bedplate release refresh {'' if name in (SNAPSHOT, TIMESTAMP) else name}".rstrip() + "`."
+            advice = f"Run `{refresh_command(name)}`."
             self._say(Severity.ERROR, path, f"It expired at {expires:%Y-%m-%d %H:%M} UTC.", advice)
 
     def _file(self, path: str, target: TargetFile) -> bool:
