@@ -228,6 +228,24 @@ def test_a_boot_for_want_of_a_better_version_is_not_left_for_the_one_that_was_gi
     assert (loader.chosen, world.runner.commands, world.stays) == (False, [], True)
 
 
+def test_a_boot_for_want_of_a_better_version_stays_though_that_was_seen_only_once_it_was_judged(world: World) -> None:
+    loader = Loader(replace(OTHER, left=0, done=3), replace(OWN, left=0, done=1))
+    loader.unreadable = True
+
+    def gather() -> Facts:
+        loader.unreadable = False
+        return SICK
+
+    assert world.pass_through(gather, loader) == 1
+    assert (world.runner.commands, world.stays) == ([], True)
+
+
+def test_a_blessed_version_stays_though_a_copy_with_a_counter_was_left_behind(world: World) -> None:
+    loader = Loader(replace(OWN, file="b.efi", left=None, done=0), OWN, OTHER)
+    assert world.pass_through(always(SICK), loader) == 1
+    assert (loader.chosen, world.runner.commands, world.stays) == (False, [], True)
+
+
 def test_without_another_version_there_is_nothing_to_go_back_to(world: World) -> None:
     assert world.pass_through(always(SICK), Loader(OWN)) == 1
     assert (world.runner.commands, world.stays) == ([], True)

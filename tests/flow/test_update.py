@@ -1215,8 +1215,8 @@ def test_a_version_that_was_never_started_is_not_remembered_as_one_that_failed(n
     node.cut_power()
     offer(node, NEXT)
     node.run()
-    node.source.wish, node.slots.cut_in = Wish(pinned=True), 1
-    node.slots.calls = 1
+    node.source.wish, node.slots.cut_in = Wish(pinned=True), 2
+    node.slots.calls = 0
     with pytest.raises(PowerCut):
         node.run()
     assert (node.memory.state, len(node.slots.esp)) == (State.DROPPING, 1)
@@ -1321,3 +1321,90 @@ def test_what_is_staged_is_dropped_for_a_version_by_name_that_is_not_there(node:
     node.source.wish = Wish(version=LATER, asked="1")
     node.run()
     assert [each.version for each in node.slots.esp] == [FIRST]
+
+
+def test_a_boot_that_is_not_healthy_is_told_also_where_nothing_else_is_wanted(node: FakeNode) -> None:
+    node.behaviour[FIRST] = Behaviour.SICK
+    node.run()
+    assert node.status is not None
+    assert node.status.unhealthy == ("kubelet: /healthz: refused",)
+    node.behaviour[FIRST] = Behaviour.WORKS
+    node.cut_power()
+    node.run()
+    assert node.status.unhealthy == ()
+
+
+def test_whoever_tells_a_node_to_go_back_learns_that_what_it_went_to_is_not_healthy_and_nothing_else_is_there(
+    went_back: FakeNode,
+) -> None:
+    node = went_back
+    before = node.status
+    node.behaviour[NEXT] = Behaviour.SICK
+    node.source.wish = AGAIN
+    while not node.rebooting:
+        node.round()
+    node.slots.rot(running=True)
+    node.boot()
+    node.run()
+    assert before is not None
+    assert node.status is not None
+    assert (node.version, node.memory.state) == (NEXT, State.ROLLED_BACK)
+    assert why_not(before, node.status, AGAIN) == f"{NEXT} runs and is not healthy: kubelet: /healthz: refused"
+
+
+def test_a_version_that_was_blessed_and_set_back_for_one_that_was_dropped_is_as_good_as_before(node: FakeNode) -> None:
+    node.run()
+    older = "Bedplate-1.37-amd64-202611.10.0"
+    node.behaviour[FIRST] = Behaviour.SICK
+    node.leave = (Never(),)
+    node.cut_power()
+    offer(node, older)
+    node.source.wish = Wish(version=older, asked="1")
+    node.run()
+    assert node.memory.state is State.STAGED
+    node.source.wish = Wish(pinned=True)
+    node.run()
+    assert [(each.version, each.left) for each in node.slots.esp] == [(FIRST, None)]
+
+
+def test_a_staged_version_is_staged_still_though_somebody_started_what_ran_before(node: FakeNode) -> None:
+    node.run()
+    node.leave = (Never(),)
+    node.cut_power()
+    offer(node, NEXT)
+    node.run()
+    node.boot(picked=FIRST)
+    node.run()
+    assert (node.memory.state, node.memory.failures) == (State.STAGED, ())
+
+
+def test_a_version_that_failed_and_is_healthy_when_somebody_starts_it_is_a_way_back_again(node: FakeNode) -> None:
+    node.run()
+    older = "Bedplate-1.37-amd64-202611.10.0"
+    offer(node, older, Behaviour.PANICS)
+    node.source.wish = Wish(version=older, asked="1")
+    while not node.rebooting:
+        node.round()
+    node.behaviour[FIRST] = Behaviour.SICK
+    node.run()
+    node.behaviour[older] = Behaviour.WORKS
+    node.boot(picked=older)
+    node.run()
+    assert (node.version, node.memory.failures) == (older, ())
+
+
+def test_a_bundle_s_place_that_cannot_be_looked_at_keeps_no_wish_from_being_heard(node: FakeNode) -> None:
+    def fails() -> str:
+        raise ValueError("embedded null byte")
+
+    node.run()
+    offer(node, NEXT)
+    node.run()
+    node.boot()
+    assert node.agent is not None
+    node.agent.carried = fails
+    node.source.wish = Wish(rollback=True, asked="1")
+    while not node.rebooting:
+        node.agent.rest(node.agent.round())
+    node.boot()
+    assert node.version == FIRST

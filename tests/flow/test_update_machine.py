@@ -215,7 +215,8 @@ class Node(RuleBasedStateMachine):
             node.behaviour[in_order(node.slots.esp)[0].version] = Behaviour.WORKS
             self.lost = False
             node.cut_power()
-        if node.memory.state is State.FAILED or (node.verdict and not node.verdict.passed):
+        counted = any(each.root_hash == node.slots.root_hash and each.left is not None for each in node.slots.esp)
+        if node.memory.state is State.FAILED or (counted and node.verdict and not node.verdict.passed):
             node.cut_power()
         node.run()
         assert node.version == SOUND, node.said[-5:]

@@ -41,6 +41,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
     pinned: bool
     clock: str
     unknown_settings: tuple[str, ...]
+    unhealthy: tuple[str, ...]
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -101,6 +102,7 @@ def status(name: NameArgument, *, output: OutputOption = OutputFormat.table) -> 
         pinned=said.pinned,
         clock=said.clock,
         unknown_settings=said.unknown_settings,
+        unhealthy=said.unhealthy,
     )
     emit(shown, output=output)
 

@@ -16,6 +16,8 @@ def why_not(before: Status, after: Status, wish: Wish) -> str:
 
     A change without a version may have found nothing to do: then the node says that what is wanted runs.
     """
+    if after.version != before.version and after.unhealthy:
+        return f"{after.version} runs and is not healthy: {'; '.join(after.unhealthy)}"
     return "" if _as_asked(before, after, wish) else _reason(before, after, wish)
 
 

@@ -60,7 +60,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     `other` is the version in the other slot that the boot loader could start, or empty. `clock` says so when the
     time is not known to be right and the latest time ever seen stands in. `unknown_settings` are keys of the agent's
-    settings that the running version passes over.
+    settings that the running version passes over, `unhealthy` is what the health gate found wrong with this boot.
     """
 
     version: str
@@ -74,6 +74,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     asked: str = ""
     clock: str = ""
     unknown_settings: tuple[str, ...] = ()
+    unhealthy: tuple[str, ...] = ()
     failures: tuple[Failed, ...] = ()
     history: tuple[Line, ...] = ()
 

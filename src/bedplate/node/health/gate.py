@@ -103,7 +103,8 @@ class Gate:
 
     def _tried(self, entries: Iterable[Entry]) -> list[Entry]:
         """What is listed of the running version, where this boot is one of its tries."""
-        return [each for each in entries if each.root_hash == self.slots.root_hash and is_on_trial(each)]
+        own = [each for each in entries if each.root_hash == self.slots.root_hash]
+        return [each for each in own if is_on_trial(each)] if all(each.left is not None for each in own) else []
 
     def _look_at_other(self) -> None:
         try:
@@ -142,6 +143,7 @@ class Gate:
         entries = self.slots.entries()
         tried = self._tried(entries)
         if not tried:
+            self._stay()
             return
         others = [each.version for each in entries if each.root_hash != self.slots.root_hash]
         if not others:

@@ -16,7 +16,7 @@ from bedplate.node.update.carry import GIVING, Hands, Work
 from bedplate.node.update.facts import Facts, Offer
 from bedplate.node.update.leave import ask_all
 from bedplate.node.update.memory import Memory, note
-from bedplate.node.update.plan import Deed, Step, next_step
+from bedplate.node.update.plan import UNHEARD, Deed, Step, next_step
 from bedplate.node.update.reboot import in_its_time
 from bedplate.node.update.record import Record
 from bedplate.node.update.rules import recover, settle
@@ -120,15 +120,15 @@ class Agent:
         while left > 0:
             self.clock.sleep(min(left, LOOK_SECONDS))
             left -= LOOK_SECONDS
-            if self._is_news():
+            if self._carried() != self.last_carried:
                 return
 
-    def _is_news(self) -> bool:
-        """Whether another bundle is there; the look that follows tells why that cannot be seen."""
+    def _carried(self) -> str:
+        """Where it cannot be seen, nothing was brought: whoever opens it is told why."""
         try:
-            return self.carried() != self.last_carried
+            return self.carried()
         except Exception:  # noqa: BLE001 — as in a round
-            return False
+            return ""
 
     def _settle(self, facts: Facts) -> None:
         if self.lost and facts.unreadable:
@@ -158,7 +158,7 @@ class Agent:
     def _look(self) -> None:
         """What is wanted; the repository is asked when that changed, when it is time, or when a bundle is brought."""
         try:
-            wish, carried = first_wish(self.wishes), self.carried()
+            wish, carried = first_wish(self.wishes), self._carried()
         except Exception as problem:  # noqa: BLE001 — told by the round, once it has done what needs no wish
             self.unheard, self.offered = unheard(problem), Offer(unheard=True)
             return
@@ -171,7 +171,7 @@ class Agent:
 
     def _require_heard(self, planned: Step) -> None:
         """Raises why it is not known what is wanted, where all else is done."""
-        if self.unheard is not None and planned.deed is Deed.WAIT:
+        if self.unheard is not None and planned.reason == UNHEARD:
             raise self.unheard
 
     def _offer(self, wish: Wish) -> Offer:

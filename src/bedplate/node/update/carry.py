@@ -174,6 +174,7 @@ class Hands:
             if work.wish.rollback:
                 memory = msgspec.structs.replace(memory, answered=work.wish.asked)
             work.keep(memory)
+        self.slots.bless()  # it was before an older version was preferred to it
         self.slots.clear()
         self.taker.clear()
         return replace(work, memory=memory).moved(Event.CLEARED, DROPPED) if memory.state is State.DROPPING else memory
@@ -195,9 +196,10 @@ class Hands:
 
     def _bless(self, work: Work) -> Memory:
         self.slots.bless()
-        if work.memory.state not in (State.TRYING, State.FAILED):
-            return work.memory
-        return forget_failure(work.moved(Event.BLESSED, "healthy, and blessed"), work.facts.root_hash)
+        on_trial = work.memory.state in (State.TRYING, State.FAILED)
+        memory = work.moved(Event.BLESSED, "healthy, and blessed") if on_trial else work.memory
+        failure = memory.failure_of(work.facts.root_hash)
+        return memory if failure is None or failure.by_hand else forget_failure(memory, failure.root_hash)
 
     def _tidy(self, work: Work) -> Memory:
         self.slots.clear()

@@ -40,6 +40,11 @@ class Facts:
         """Whether the gate has told of this boot."""
         return self.verdict is not None and self.verdict.boot == self.boot
 
+    @property
+    def unhealthy(self) -> tuple[str, ...]:
+        """What the gate found wrong with this boot; empty as well before it has told."""
+        return self.verdict.findings if self.verdict is not None and self.judged else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:

@@ -79,6 +79,8 @@ def _under_way(memory: Memory, facts: Facts) -> Step:
     version = memory.target.version if memory.target else ""
     if memory.state in (State.TRYING, State.FAILED) and facts.judged and _passed(facts):
         return Step(Deed.BLESS, "this boot of it is healthy")
+    if memory.state is State.CLEARING and _is_counted(facts) and facts.judged and _passed(facts):
+        return Step(Deed.BLESS, "somebody started it in the place of what ran, and it is healthy")
     if memory.state is State.FAILED:
         return _failed(facts)
     if memory.state is State.ROLLING_BACK:
@@ -106,7 +108,7 @@ def _rolling_back(memory: Memory, facts: Facts) -> Step:
 
 def _in_order(memory: Memory, facts: Facts) -> Step | None:
     """What a node at rest has to do whatever is wanted. What is counted and not healthy is no place to rest."""
-    counted = facts.running is not None and facts.running.left is not None
+    counted = _is_counted(facts)
     if counted and facts.judged and _passed(facts):
         return Step(Deed.BLESS, "it is healthy, and the boot loader still counts its tries")
     if counted and facts.judged and (better := others_that_work(memory, facts)):
@@ -182,6 +184,10 @@ def _failed_entries(memory: Memory, facts: Facts) -> Sequence[Entry]:
     """UKIs of versions that failed by themselves; one that was left by hand works, and stays as a fallback."""
     bad = {each.root_hash for each in memory.failures if not each.by_hand}
     return [each for each in facts.others if each.root_hash in bad]
+
+
+def _is_counted(facts: Facts) -> bool:
+    return facts.running is not None and facts.running.left is not None
 
 
 def _passed(facts: Facts) -> bool:

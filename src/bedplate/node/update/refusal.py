@@ -33,12 +33,12 @@ def refusal(memory: Memory, facts: Facts, wish: Wish, release: Release) -> str: 
 
 def _no_fallback(facts: Facts) -> str:
     """Why what runs could not be gone back to; empty when it can. Nothing is written before it can."""
-    if not facts.judged or facts.verdict is None:
+    if not facts.judged:
         return f"the running {facts.version} has not been judged yet"
     if facts.running is None:
         return f"the ESP has no UKI of the running {facts.version}"
     if facts.running.left is not None:
-        wrong = "; ".join(facts.verdict.findings)
+        wrong = "; ".join(facts.unhealthy)
         return f"the running {facts.version} has to be healthy in one boot before another is installed: {wrong}"
     return ""
 

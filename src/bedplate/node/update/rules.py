@@ -13,6 +13,8 @@ from bedplate.wire.desired import LEFT
 
 ARMED = (State.INSTALLING, State.STAGED, State.REBOOTING, State.DROPPING, State.TRYING, State.FAILED)
 """States in which the loader may have been offered the new version."""
+UNTRIED = (State.INSTALLING, State.STAGED, State.DROPPING)
+"""Those of them in which no reboot into it was asked for."""
 DROPPED = "nothing of it can boot"
 
 
@@ -51,8 +53,8 @@ def _new_runs(memory: Memory, target: Target, facts: Facts) -> Memory:
 
 def _old_runs(memory: Memory, target: Target, facts: Facts, last_lines: tuple[str, ...]) -> Memory:
     entry = _entry(facts, target.root_hash)
-    if memory.state is State.INSTALLING and (entry is None or (entry.left and not entry.done)):
-        # The power went before the UKI was armed, or before the loader was told to prefer it: nothing has been tried.
+    if memory.state in UNTRIED and (entry.left and not entry.done if entry else memory.state is State.INSTALLING):
+        # The power went before the UKI was armed or the loader told to prefer it, or somebody started what ran before.
         return memory
     if memory.state is State.DROPPING and entry is None:
         return move(memory, Event.CLEARED, at=facts.now, boot=facts.boot, reason=DROPPED)

@@ -42,6 +42,7 @@ def status_of(
         asked=wish.asked,
         clock=clock,
         unknown_settings=tuple(cut(key, LINE_LENGTH) for key in islice(unknown, SHOWN_LINES)),
+        unhealthy=tuple(cut(finding) for finding in islice(facts.unhealthy, SHOWN_LINES)),
         failures=tuple(
             Failed(
                 version=each.version,
