@@ -22,7 +22,7 @@ from bedplate.host.clock import Clock, SystemClock, wait_until
 from bedplate.host.run import Runner, SystemRunner
 from bedplate.local.cluster import Cluster, open_cluster
 from bedplate.local.machines.kvm import choose_acceleration
-from bedplate.local.pools.nodes import wait_for_nodes
+from bedplate.local.pools.nodes import boots_of, wait_for_nodes
 from bedplate.local.pools.reconcile import provider
 from bedplate.model.errors import OurError
 from bedplate.model.machines import Power
@@ -123,12 +123,12 @@ def boot(cluster: Cluster, runner: Runner, clock: Clock) -> Mapping[str, float]:
     for machine in machines.list():
         machines.power(machine.name, Power.OFF)
     console = machines.console(NODE)
-    before = console.stat().st_size
+    offset = console.stat().st_size
     with report().step("Boot one node"), cluster.api() as api:
-        since, started = clock.now(), clock.monotonic()
+        before, started = boots_of(api, [NODE]), clock.monotonic()
         machines.power(NODE, Power.ON)
-        marks = [_when(console, before, words, clock) - started for words in SEEN.values()]
-        wait_for_nodes(api, {NODE: since}, clock, seconds=LIMIT, tell=lambda _: None)
+        marks = [_when(console, offset, words, clock) - started for words in SEEN.values()]
+        wait_for_nodes(api, before, clock, seconds=LIMIT, tell=lambda _: None)
         marks.append(clock.monotonic() - started)
     names = (*SEEN, "join")
     return {name: after - earlier for name, earlier, after in zip(names, [0.0, *marks], marks, strict=False)}

@@ -72,7 +72,7 @@ def update(lab: UpdateLab, version: str, way: str) -> Taken:
     with report().step(f"Update by {way}") as step:
         lab.home.bedplate("node", "update", NODE, f"--version={version}", "--no-wait")
         most = watch_memory(lab, console, step)
-        phases = watch_pause(lab, console, step)
+        phases = watch_pause(lab, console, boot, step)
         if lab.boot_id() == boot:
             raise OurError("The node was counted Ready before it was off.")
         lab.update(version)
@@ -104,10 +104,10 @@ def held(statistics: str) -> int:
     return int(found["anon"]) + int(found["kernel"]) - int(found["slab_reclaimable"])
 
 
-def watch_pause(lab: UpdateLab, console: int, step: Step) -> Mapping[str, float]:
-    """The seconds of each phase from the agent's call for the reboot on."""
+def watch_pause(lab: UpdateLab, console: int, boot: str, step: Step) -> Mapping[str, float]:
+    """The seconds of each phase from the agent's call for the reboot on, until the node is Ready in another `boot`."""
     clock = SystemClock()
-    since, started = clock.now(), clock.monotonic()
+    started = clock.monotonic()
     marks = [0.0]
     for phase, words in SEEN.items():
         step.note(phase)
@@ -115,7 +115,7 @@ def watch_pause(lab: UpdateLab, console: int, step: Step) -> Mapping[str, float]
         marks.append(clock.monotonic() - started)
     step.note("join")
     with lab.cluster.api() as api:
-        wait_for_nodes(api, {NODE: since}, clock, seconds=LIMIT, tell=lambda _: None)
+        wait_for_nodes(api, {NODE: boot}, clock, seconds=LIMIT, tell=lambda _: None)
     marks.append(clock.monotonic() - started)
     return {name: after - before for name, before, after in zip((*SEEN, "join"), marks, marks[1:], strict=False)}
 

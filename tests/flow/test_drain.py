@@ -80,7 +80,7 @@ class Kubernetes:
 
     def _node(self, name: str) -> dict[str, object]:
         status = "Unknown" if name in self.lost else "True"
-        ready = {"type": "Ready", "status": status, "lastHeartbeatTime": "2026-11-24T06:00:00Z"}
+        ready = {"type": "Ready", "status": status}
         spec = {"unschedulable": True} if name in self.cordoned else {}
         return {"metadata": {"name": name}, "spec": spec, "status": {"conditions": [ready]}}
 

@@ -43,7 +43,6 @@ class Nodes:
     """An API server where every machine that runs is a Ready node, but those in `silent`; `deleted` were taken out."""
 
     machines: FakeProvider
-    clock: FakeClock
     silent: set[str] = field(default_factory=set)
     deleted: list[str] = field(default_factory=list)
     refuses: int = 0
@@ -59,7 +58,7 @@ class Nodes:
         return httpx.Response(200, json={"items": [self._node(name) for name in running if name not in self.silent]})
 
     def _node(self, name: str) -> dict[str, object]:
-        ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": f"{self.clock.now():%Y-%m-%dT%H:%M:%SZ}"}
+        ready = {"type": "Ready", "status": "True"}
         return {"metadata": {"name": name}, "status": {"conditions": [ready]}}
 
 
@@ -80,7 +79,7 @@ class Stage:
     def __init__(self, folder: Path, *machines: Machine) -> None:
         self.clock, self.runner, self.report = FakeClock(), FakeRunner(), RecordedReport()
         self.machines = FakeProvider(machines)
-        self.nodes = Nodes(self.machines, self.clock)
+        self.nodes = Nodes(self.machines)
         order = ClusterOrder(
             programs={name: folder / name for name in PROGRAMS},
             manifests=folder,

@@ -42,7 +42,7 @@ class FakeApi:
             if self.sound and "machine-vm1" in self.cell.specs:
                 self.etcd.write_text(f"{int(self.etcd.read_text()) + 1}")
             return httpx.Response(200, json={"metadata": {"resourceVersion": self.etcd.read_text()}})
-        ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-24T06:00:00Z"}
+        ready = {"type": "Ready", "status": "True"}
         node = {"metadata": {"name": "vm1"}, "status": {"conditions": [ready]}}
         return httpx.Response(200, json={"items": [node]})
 

@@ -13,7 +13,7 @@ from bedplate.cli.node_update import history, pin, rollback, status, update
 from bedplate.cli.output import OutputFormat, OutputOption, emit
 from bedplate.host.clock import SystemClock
 from bedplate.host.run import SystemRunner
-from bedplate.local.pools.nodes import wait_for_nodes
+from bedplate.local.pools.nodes import boots_of, wait_for_nodes
 from bedplate.local.pools.reconcile import READY_SECONDS, provider
 from bedplate.model.errors import UserError
 from bedplate.model.machines import Power
@@ -54,9 +54,9 @@ def restart(name: NameArgument) -> None:
         cluster, clock = the_cluster(), SystemClock()
         machines = provider(cluster, SystemRunner())
         with report().step(f"Node {name}") as step, cluster.api() as api:
-            since = clock.now()
+            before = boots_of(api, [name])
             machines.power(name, Power.RESET)
-            wait_for_nodes(api, {name: since}, clock, seconds=READY_SECONDS, tell=step.note)
+            wait_for_nodes(api, before, clock, seconds=READY_SECONDS, tell=step.note)
 
 
 @app.command()

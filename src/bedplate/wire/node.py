@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
 
 class Condition(msgspec.Struct, frozen=True, rename="camel"):
-    """`status` is `True`, `False` or `Unknown`; `message` is for people; the heartbeat has whole seconds."""
+    """`status` is `True`, `False` or `Unknown`; `message` is for people."""
 
     type: str
     status: str
     message: str = ""
-    last_heartbeat_time: datetime | None = None
 
 
 class NodeInfo(msgspec.Struct, frozen=True, rename={"boot_id": "bootID"}):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
 import httpx
 
@@ -15,7 +14,7 @@ from bedplate.local.machines.firmware import find_firmware
 from bedplate.local.machines.provider import LocalProvider
 from bedplate.local.pools.drain import Drainer, require_no_orphans
 from bedplate.local.pools.joining import join_target, require_free_names
-from bedplate.local.pools.nodes import EVER, lost_nodes, wait_for_nodes
+from bedplate.local.pools.nodes import ANY, boots_of, lost_nodes, wait_for_nodes
 from bedplate.local.pools.plan import Deed, MachineAction, plan_machines
 from bedplate.local.pools.scale import Scaler
 from bedplate.local.pools.store import read_pools
@@ -74,7 +73,6 @@ def reconcile(
     """
     machines = machines or provider(cluster, runner)
     pools = {pool.name: pool for pool in read_pools(cluster.pools)}
-    started = clock.now()
     with cluster.api() as api:
         actions = plan_for(tuple(pools.values()), machines.list(), api)
         if cluster.order.foreign:
@@ -90,6 +88,8 @@ def reconcile(
         if going:
             drainer = Drainer(cluster.kubectl(runner), api, clock, settings)
             _drain(drainer, going, report, take_back)
+        before = dict.fromkeys((each.name for each in actions if each.deed is Deed.KEEP), ANY)
+        before |= boots_of(api, [each.name for each in actions if each.stays and each.name not in before])
         if any(action.deed is not Deed.KEEP for action in actions):
             with report.step("Machines") as step:
                 scaler.carry_out(actions, pools)
@@ -97,8 +97,7 @@ def reconcile(
         else:
             report.skipped("Machines", summary(actions))
         with report.step("Nodes") as step:
-            since = {each.name: _since(each, started) for each in actions if each.stays}
-            wait_for_nodes(api, since, clock, seconds=READY_SECONDS, tell=step.note)
+            wait_for_nodes(api, before, clock, seconds=READY_SECONDS, tell=step.note)
     return actions
 
 
@@ -116,8 +115,3 @@ def summary(actions: Sequence[MachineAction]) -> str:
     """`2 create, 1 keep`; `none` for no machine at all."""
     counts = {deed: sum(action.deed is deed for action in actions) for deed in Deed}
     return ", ".join(f"{count} {deed.value}" for deed, count in counts.items() if count) or "none"
-
-
-def _since(action: MachineAction, started: datetime) -> datetime:
-    """From when on a node's word counts: a machine that ran before may have said it long ago."""
-    return EVER if action.deed is Deed.KEEP else started

@@ -13,14 +13,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import msgspec
 
 from bedplate.host.clock import wait_until
-from bedplate.local.pools.nodes import NODES, not_ready
+from bedplate.local.pools.nodes import ANY, NODES, not_ready
 from bedplate.model.machines import MachineState
 from bedplate.testing.vm.machine import POLL_SECONDS, Vm, VmFailed
 from bedplate.wire.cell import ProcessSpec
@@ -31,7 +30,6 @@ PARTS = ("etcd", "pools", "known-machines.json")
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{}"
 READY_SECONDS = 120.0
 """A node renews its lease every ten seconds; a control plane needs five to start, many more on a busy computer."""
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
 ETCD_SECONDS = 10.0
 KILLED = 0.0
 
@@ -143,7 +141,7 @@ class SavedCluster:
 def why_not_ready(api: httpx.Client, node: str) -> str:
     """What the API server says against it; nothing when the node is Ready."""
     nodes = api.get(NODES).raise_for_status().content
-    return not_ready(nodes, {node: LONG_AGO}).get(node, "")
+    return not_ready(nodes, {node: ANY}).get(node, "")
 
 
 def _copy(source: Path, target: Path) -> None:
