@@ -63,15 +63,16 @@ def test_the_status_is_in_the_annotation_that_the_page_names() -> None:
 
 
 def test_the_annotation_and_the_file_of_the_example_say_the_same() -> None:
-    (command, _), (file,) = COMMANDS, FILES
-    assert told_by(command) == msgspec.json.decode(file, type=Wish) != Wish()
+    (file,) = FILES
+    assert told_by(COMMANDS[0]) == msgspec.json.decode(file, type=Wish) != Wish()
 
 
-def test_the_example_of_going_back_can_be_used() -> None:
-    wish = told_by(COMMANDS[1])
+@pytest.mark.parametrize(("command", "back"), [(1, False), (2, True)], ids=["try again", "go back"])
+def test_the_examples_of_requests_can_be_used(command: int, *, back: bool) -> None:
+    wish = told_by(COMMANDS[command])
     assert wish is not None
-    assert wish.rollback
-    assert wish.asked
+    assert (wish.rollback, bool(wish.asked)) == (back, True)
+    assert back or "bedplate.dev/desired-rollback-" in COMMANDS[command].split()
 
 
 def told_by(command: str) -> Wish | None:

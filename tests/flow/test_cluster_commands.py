@@ -182,7 +182,7 @@ def test_the_console_is_printed_as_it_is(local: Local, capfdbinary: pytest.Captu
         (["nodepool", "show", "--name=ghost"], "There is no node pool ghost."),
         (["node", "show", "ghost"], "There is no node ghost."),
         (["node", "console", "ghost"], "There is no machine ghost."),
-        (["node", "restart", "ghost"], "There is no machine ghost."),
+        (["node", "restart", "ghost"], "There is no node ghost."),
         (["cluster", "up", "--api-port=7443"], "is up with API port 26443"),
         (["cluster", "up", "--api-port=70000"], "less than or equal to 65535"),
         (["cluster", "up", "--nodes=201"], "less than or equal to 200"),

@@ -90,7 +90,7 @@ class Yard:
         for name in PROCESSES:
             if name != without:
                 cell.start(ProcessSpec(name=name, argv=(name,), log=""))
-        self.nodes = nodes = Nodes(provider, self.clock)
+        self.nodes = nodes = Nodes(provider)
         self.standing = Standing(
             cell,
             provider,

@@ -16,7 +16,7 @@ from bedplate.host.run import SystemRunner
 from bedplate.local.pools.nodes import boots_of, wait_for_nodes
 from bedplate.local.pools.reconcile import READY_SECONDS, provider
 from bedplate.model.errors import UserError
-from bedplate.model.machines import Power
+from bedplate.model.machines import Machine, MachineProvider, Power
 
 app = typer.Typer(help="Machines, their updates and their consoles.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -37,11 +37,15 @@ def list_nodes(*, output: OutputOption = OutputFormat.table) -> None:
 @app.command()
 def show(name: NameArgument, *, output: OutputOption = OutputFormat.table) -> None:
     """Show one machine."""
-    machines = provider(the_cluster(), SystemRunner()).list()
-    found = [machine for machine in machines if machine.name == name]
+    emit(find(provider(the_cluster(), SystemRunner()), name), output=output)
+
+
+def find(machines: MachineProvider, name: str) -> Machine:
+    """The machine of that name. Raises `UserError` when there is none."""
+    found = [machine for machine in machines.list() if machine.name == name]
     if not found:
         raise UserError(f"There is no node {name}.", resolution="List them with `bedplate node list`.")
-    emit(found[0], output=output)
+    return found[0]
 
 
 @app.command()
@@ -53,6 +57,7 @@ def restart(name: NameArgument) -> None:
     with changing(f"restarting {name}"):
         cluster, clock = the_cluster(), SystemClock()
         machines = provider(cluster, SystemRunner())
+        find(machines, name)
         with report().step(f"Node {name}") as step, cluster.api() as api:
             before = boots_of(api, [name])
             machines.power(name, Power.RESET)
