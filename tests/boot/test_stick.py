@@ -16,6 +16,8 @@ from bedplate.testing.updating import NO_MIRROR, UpdateLab, open_update_lab
 pytestmark = pytest.mark.vm
 
 LABEL = "BEDPLATE"
+FROM_THEN_ON = ("Staged", "Rebooting", "Trying", "Good")
+"""States of a node that has read all that it takes from a stick."""
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,7 @@ def test_the_version_in_a_bundle_is_taken_unasked_and_the_stick_is_not_written_t
     version, stick = lab.image(1).manifest.version, stick_with(bundle)
     written = file_sha256(stick)
     lab.plug_in(stick)
+    lab.wait(lambda: "" if lab.status()["state"] in FROM_THEN_ON else f"it reads the stick still, and says {says(lab)}")
     lab.wait(lambda: "" if lab.status()["version"] == version else f"it runs another version, and says {says(lab)}")
     lab.wait(lambda: "" if lab.status()["state"] == "Good" else f"it is not good, and says {says(lab)}")
     assert lab.runs() == version
