@@ -88,8 +88,10 @@ def watch_memory(lab: UpdateLab, console: int, step: Step) -> int:
     def missing() -> str:
         if BEGIN in lab.console()[console:]:
             return ""
-        seen.append(held(lab.look("mounttest", f"--file_content={CONTROL_GROUP}/memory.stat")))
-        step.note(f"{max(seen) / 1e6:.0f} MB")
+        now = held(lab.look("mounttest", f"--file_content={CONTROL_GROUP}/memory.stat"))
+        if now is not None:
+            seen.append(now)
+            step.note(f"{max(seen) / 1e6:.0f} MB")
         return "the reboot"
 
     waited(missing)
@@ -98,9 +100,15 @@ def watch_memory(lab: UpdateLab, console: int, step: Step) -> int:
     return max(seen)
 
 
-def held(statistics: str) -> int:
-    """Bytes of a control group that the kernel cannot take back, by its memory.stat (Linux, cgroup-v2.rst)."""
-    found = dict(re.findall(r"^(anon|kernel|slab_reclaimable) (\d+)$", statistics, re.MULTILINE))
+def held(statistics: str) -> int | None:
+    """Bytes of a control group that the kernel cannot take back, by its memory.stat (Linux, cgroup-v2.rst), whose first
+    line the test program begins with words of its own.
+
+    None where there was no such file: a node that reboots has ended its agent.
+    """
+    found = dict(re.findall(r"(?:^|: )(anon|kernel|slab_reclaimable) (\d+)$", statistics, re.MULTILINE))
+    if not found:
+        return None
     return int(found["anon"]) + int(found["kernel"]) - int(found["slab_reclaimable"])
 
 

@@ -11,7 +11,7 @@ from bedplate.cli.progress import ConsoleReport
 from bedplate.model.errors import OurError
 from bedplate.testing.clock import FakeClock
 from bench.boot import step_seconds, working_sets
-from bench.on_node import held, sent
+from bench.on_node import CONTROL_GROUP, held, sent
 
 METRICS = """\
 # TYPE container_memory_working_set_bytes gauge
@@ -53,7 +53,12 @@ def test_memory_is_told_by_cgroup() -> None:
 
 
 def test_memory_that_the_kernel_can_take_back_is_not_held() -> None:
-    assert held("anon 4000\nfile 90000\nkernel 700\nkernel_stack 100\nslab_reclaimable 200\nslab 300\n") == 4500
+    said = f'content of file "/host{CONTROL_GROUP}/memory.stat": '
+    assert held(f"{said}anon 4000\nfile 90000\nkernel 700\nkernel_stack 100\nslab_reclaimable 200\nslab 300\n") == 4500
+
+
+def test_a_control_group_that_is_gone_holds_nothing_that_could_be_told() -> None:
+    assert held("error reading file content for /host/sys/fs/cgroup/a: no such file or directory\n") is None
 
 
 def test_what_went_out_is_the_sum_of_all_answers() -> None:
