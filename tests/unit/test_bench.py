@@ -53,7 +53,7 @@ def test_memory_is_told_by_cgroup() -> None:
 
 
 def test_memory_that_the_kernel_can_take_back_is_not_held() -> None:
-    said = f'content of file "/host{CONTROL_GROUP}/memory.stat": '
+    said = f'content of file "{CONTROL_GROUP}/memory.stat": '
     assert held(f"{said}anon 4000\nfile 90000\nkernel 700\nkernel_stack 100\nslab_reclaimable 200\nslab 300\n") == 4500
 
 
